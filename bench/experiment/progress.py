@@ -28,7 +28,7 @@ from bench.output import terminal
 from bench.records.manifest import PlannedTrial
 from bench.scenario.stop_rule import StopRule
 from bench.stats.run.stopping import IntervalWidths
-from bench.stats.run.uncertainty import number
+from bench.stats.run.uncertainty import brief, number
 
 Row = Mapping[str, object]
 NEAR_THE_END = 0.1
@@ -167,7 +167,7 @@ def standing_text(block: int, blocks: int, found: IntervalWidths, rule: StopRule
     if found.reached:
         return f"{rule} is reached after {block} blocks of at most {blocks}"
     cell = _cell(found.label, found.clients)
-    worst = "no interval yet" if math.isinf(found.reach) else f"± {100 * found.reach:.3g} %"
+    worst = "no interval yet" if math.isinf(found.reach) else f"± {brief(100 * found.reach, 3)} %"
     return f"{rule} is not reached after {block} blocks of at most {blocks}: {cell}: {worst}"
 
 

@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike
 from bench import transports
 from bench.scenario.model import BROWSER, DEFAULT_SERVER
 from bench.stats.run import uncertainty
+from bench.stats.run.uncertainty import brief as brief
 from bench.stats.run.uncertainty import number as number
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -151,6 +152,14 @@ def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
     if math.isnan(share):
         return "–"
     return f"{100 * share:{'+' if signed else ''}z.{digits}f}{NARROW}%".replace("-", "−")   # z: no zero is negative
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent, which is 0 % or 100 % only where it is exactly that."""
+    text = f"{100 * share:.0f} %"
+    if text == "0 %" and share > 0:
+        return "< 1 %"
+    return "> 99 %" if text == "100 %" and share < 1 else text
 
 
 def banded(value: float, low: float, high: float) -> str:

@@ -33,10 +33,14 @@ flush, ticks are taken when they come, and a message carries k = 1 + λF of them
 A server whose fan-outs all last longer than F sends one after the other, as without flush; so the time from a
 tick to its message is at least that without flush.
 
+In the mode `latest` a message of k ticks for a client has s (1 − (1 − 1/s)^k) updates in place of k: no more than
+its symbols.
+
 Known weakness: one size of tick; clients that can't keep up with the pushes delay no other client; without flush
-a read of several ticks in the mode `latest` conflates them, which is left out. The phase of the timer is one for
-all clients of a server, so with ticks that are equally spaced one trial is at F/2 only on average over trials.
-The wait counts a late fan-out's effect on the next one alone.
+a read of several ticks in the mode `latest` conflates them, which makes its fan-out shorter here, and is left out of
+the share conflated and of the CPU. The phase of the timer is one for all clients of a server, so with ticks that are
+equally spaced one trial is at F/2 only on average over trials. The wait counts a late fan-out's effect on the next
+one alone.
 """
 
 from __future__ import annotations
@@ -179,6 +183,16 @@ def _heard(load: ServerLoad, every_s: float) -> float:
                for probability, ticks in _evenly_spaced(load.feed_per_s * every_s))
 
 
+def _updates(load: ServerLoad, every_s: float) -> float:
+    """Return the mean number of updates that one client gets of a flush."""
+    if math.isinf(load.symbols):
+        return load.rate_per_s * every_s
+    if not load.regular:
+        return -load.symbols * math.expm1(-load.rate_per_s * every_s / load.symbols)
+    return sum(probability * load.updates(ticks)
+               for probability, ticks in _evenly_spaced(load.feed_per_s * every_s))
+
+
 def _evenly_spaced(expected: float) -> tuple[tuple[float, int], tuple[float, int]]:
     """Return the two numbers of evenly spaced ticks that a window can have, each with its probability;
     `expected` is their mean."""
@@ -190,7 +204,7 @@ def _evenly_spaced(expected: float) -> tuple[tuple[float, int], tuple[float, int
 def _place_s(load: ServerLoad, jobs: Jobs, ticks: float) -> float:
     """Return the mean time until a client's turn in a fan-out of `ticks` ticks is over, in seconds."""
     heard = load.heard(ticks)
-    return place_s(load.clients * heard, jobs.answer_s + jobs.update_s * ticks * load.share / heard)
+    return place_s(load.clients * heard, jobs.answer_s + jobs.update_s * load.updates(ticks) / heard)
 
 
 def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float) -> float:
@@ -201,9 +215,10 @@ def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float) -> float:
     """
     expected = load.feed_per_s * every_s
     tick_wait_s = random_wait_s(load.feed_per_s * jobs.tick_s, load.feed_per_s * jobs.tick_s**2)
-    each_s = jobs.tick_s + load.clients * load.share * jobs.update_s
-    mean_s = expected * each_s + load.clients * _heard(load, every_s) * jobs.answer_s
-    spread_s = 0.0 if load.regular else math.sqrt(expected) * each_s
+    further = load.updates(expected + 1) - load.updates(expected)   # updates of one tick more
+    mean_s = expected * jobs.tick_s + load.clients * (
+        _heard(load, every_s) * jobs.answer_s + _updates(load, every_s) * jobs.update_s)
+    spread_s = 0.0 if load.regular else math.sqrt(expected) * (jobs.tick_s + load.clients * further * jobs.update_s)
     if not spread_s:
         return tick_wait_s + max(mean_s - every_s, 0.0)
     spare = (every_s - mean_s) / spread_s
@@ -214,7 +229,7 @@ def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float) -> float:
 def _reads(load: ServerLoad, jobs: Jobs) -> SharedReads:
     """Return the reads of a server that hands on what has come as soon as it can."""
     def read_s(ticks: float) -> float:
-        each_s = jobs.answer_s * load.heard(ticks) + jobs.update_s * ticks * load.share
+        each_s = jobs.answer_s * load.heard(ticks) + jobs.update_s * load.updates(ticks)
         return ticks * jobs.tick_s + load.clients * each_s
 
     return gated(load.feed_per_s, read_s, load.regular)

@@ -84,6 +84,9 @@ class ServerLoad:
     """True if ticks are equally spaced; else they are a Poisson process."""
     fresh: float = 1.0
     """Share of the updates that a poll hands over; the others are conflated."""
+    symbols: float = math.inf
+    """Symbols of one client's subscription of which a message has only the newest tick each; infinite where it has
+    every tick."""
 
     @property
     def share(self) -> float:
@@ -98,6 +101,12 @@ class ServerLoad:
     def heard(self, ticks: float) -> float:
         """Return the share of the clients for which at least one of `ticks` ticks is meant."""
         return float(1 - (1 - self.share)**ticks)
+
+    def updates(self, ticks: float) -> float:
+        """Return the mean number of updates that one client gets of `ticks` ticks that are handed out together."""
+        if math.isinf(self.symbols):
+            return ticks * self.share
+        return float(self.symbols * (1 - (1 - self.share / self.symbols)**ticks))
 
 
 def random_wait_s(utilisation: float, squares: float) -> float:
@@ -121,7 +130,8 @@ def random_wait_among_reads_s(utilisation: float, reads_share: float, squares: f
 def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
     """Return the mean wait of an N·D/D/1 queue in seconds; infinity if the server is full.
 
-    Each client arrives every `period_s` at a phase of its own, and is served for `service_s`.
+    Each client arrives every `period_s` at a phase of its own, and is served for `service_s`. Between two whole
+    numbers of clients, as with three on two servers, the wait is interpolated.
     """
     others, spare_s = max(clients - 1, 0), period_s - clients * service_s
     if spare_s <= 0:
@@ -129,7 +139,11 @@ def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
     if not others * service_s:
         return 0.0
     if clients <= EXACT_CLIENTS:
-        return _few_wait_s(round(others), period_s / service_s) * service_s
+        fewer = math.floor(others)
+        wait = _few_wait_s(fewer, period_s / service_s)
+        if others > fewer:
+            wait += (others - fewer) * (_few_wait_s(fewer + 1, period_s / service_s) - wait)
+        return wait * service_s
     sigma_s = service_s * math.sqrt(others)
     return sigma_s * math.sqrt(math.pi / 8) * float(scipy.special.erfcx(spare_s / sigma_s / math.sqrt(2)))
 
@@ -137,6 +151,8 @@ def periodic_wait_s(clients: float, period_s: float, service_s: float) -> float:
 @lru_cache(4096)
 def _few_wait_s(others: int, period: float) -> float:
     """Return ∫ Q(x) dx for a service time of 1."""
+    if not others:
+        return 0.0
     x, step = np.linspace(0, others, 8 * others, endpoint=False, retstep=True)
     x = (x + step / 2)[:, None]
     k = np.arange(1, others + 1)[None, :]

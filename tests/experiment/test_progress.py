@@ -128,6 +128,7 @@ def test_lines_where_there_is_no_terminal() -> None:
 @pytest.mark.parametrize(("reach", "told"), [
     (0.084, "p99 ± 10 % is reached after 7 blocks of at most 30"),
     (0.1849, "p99 ± 10 % is not reached after 7 blocks of at most 30: websocket, 50 clients: ± 18.5 %"),
+    (13.86, "p99 ± 10 % is not reached after 7 blocks of at most 30: websocket, 50 clients: ± 1,390 %"),
     (math.inf, "p99 ± 10 % is not reached after 7 blocks of at most 30: "
                "websocket, 50 clients: no interval yet"),
 ])

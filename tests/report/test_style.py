@@ -164,3 +164,10 @@ def test_the_pages_sheet_knows_the_shades_of_closed_forms() -> None:
 ])
 def test_a_share_that_rounds_to_nothing_is_no_less_than_nothing(share: float, signed: bool, text: str) -> None:
     assert style.percent(share, signed=signed).replace(style.NARROW, " ") == text
+
+
+@pytest.mark.parametrize(("share", "text"), [
+    (0.0, "0 %"), (0.002, "< 1 %"), (0.624, "62 %"), (0.998, "> 99 %"), (1.0, "100 %"),
+])
+def test_a_whole_share_is_none_or_all_only_where_it_is(share: float, text: str) -> None:
+    assert style.whole_percent(share) == text

@@ -193,6 +193,20 @@ def test_who_gets_the_newest_alone_waits_for_no_more(symbols: int) -> None:
     assert clients * due.updates_per_s * 0.0003 < 1 < clients * 40 * 0.0003
 
 
+@pytest.mark.parametrize("symbols", [1, 3])
+def test_a_flush_of_the_newest_alone_lasts_no_longer_for_those_that_it_skips(symbols: int) -> None:
+    """All 40 updates per second in every message would be more than the server can do."""
+    clients, demand = 300, {"rate_per_s": 40.0, "symbols": symbols, "mode": "latest"}
+    costs = Costs(tick_s=0.0001, answer_s=0.0004, update_s=0.0003)
+    net, options = NetworkDelays(0.02, 0.02), options_of("websocket", flush_ms=1000.0)
+    found = seen(shard_of("websocket", options, costs, net, clients=clients, measure_s=80, **demand))
+    due = forecast("websocket", options, costs, net, clients, payload_bytes=0, **demand)
+    for name in ("latency_mean_s", "updates_per_s", "utilisation"):
+        assert getattr(found, name) == pytest.approx(getattr(due, name), rel=0.05), name
+    assert found.latency_worst_s <= due.latency_worst_s + 0.01
+    assert clients * due.updates_per_s * 0.0003 < 1 < clients * 40 * 0.0003
+
+
 @pytest.mark.parametrize(("busy", "near"), [(0.1, 0.03), (0.3, 0.12), (0.8, 0.2)])
 def test_long_polling_bends_under_load_and_does_not_break(busy: float, near: float) -> None:
     clients, rate_per_s = 50, 5.0

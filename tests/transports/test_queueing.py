@@ -68,8 +68,30 @@ def test_one_client_waits_for_nobody() -> None:
     assert place_s(1, 0.2) == place_s(0.3, 0.2) == 0.2
 
 
+@pytest.mark.parametrize("clients", [1.25, 1.5, 2.5, 3.4, 60.75])
+def test_between_two_numbers_of_clients_the_wait_is_between_their_waits(clients: float) -> None:
+    """Three clients on two servers are one and a half on each."""
+    fewer, found, more = (periodic_wait_s(each, 1.0, 0.9 / 61) for each in (
+        math.floor(clients), clients, math.ceil(clients)))
+    assert fewer < found < more
+    part = clients - math.floor(clients)
+    assert found == pytest.approx((1 - part) * fewer + part * more)
+
+
 def test_the_mean_place_in_a_fan_out() -> None:
     assert place_s(100, 1.0) == np.arange(1, 101).mean()
+
+
+@pytest.mark.parametrize("symbols", [1, 4, math.inf])
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_of_ticks_that_are_handed_out_together_each_symbol_s_newest_may_be_all(symbols: float, share: float) -> None:
+    rng = np.random.default_rng(8)
+    load = ServerLoad(10, 2.0 * share, 2.0, symbols=symbols)
+    for ticks in (1, 3, 20):
+        mine = rng.random((20_000, ticks)) < share
+        which = np.where(mine, rng.integers(0, 10**9 if math.isinf(symbols) else int(symbols), mine.shape), -1)
+        distinct = (np.diff(np.sort(which, axis=1), axis=1, prepend=-1) > 0).sum(axis=1)
+        assert load.updates(ticks) == pytest.approx(distinct.mean(), rel=0.03)
 
 
 def test_an_audience_is_who_subscribes_to_a_symbol() -> None:

@@ -202,8 +202,8 @@ def count(value: float) -> str:
 
 def _time(value_ms: float) -> str:
     if value_ms >= 1000:
-        return f"{value_ms / 1000:.3g} s"
-    return f"{value_ms:.2g} ms" if value_ms < 100 else f"{value_ms:.0f} ms"
+        return f"{style.brief(value_ms / 1000, 3)} s"
+    return f"{style.brief(value_ms)} ms" if value_ms < 100 else f"{value_ms:.0f} ms"
 
 
 def _values(table: pd.DataFrame, column: str) -> list[float]:

@@ -55,14 +55,14 @@ def recovery(storms: pd.DataFrame) -> Figure:
                 text, at = f"{style.number(late)} s", max(late, *_finite(mine["recovered_s"]))
             else:
                 left.barh(place, edge, 0.62, color="white", edgecolor=look.colour, hatch="///")
-                back = _percent(mine["connected_share"].mean())
+                back = style.whole_percent(mine["connected_share"].mean())
                 text, at = f"not in {given['horizon_s']:g} s: {back} back", 0
             left.annotate(text, (at, place), (6, 0), textcoords="offset points", va="center", size=9,
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
             for axes, column, scale in ((middle, "attempts_per_client", 1), (right, "wasted_share", 100)):
                 value = float(mine[column].mean()) * scale
                 axes.barh(place, value, 0.62, color=look.colour, alpha=0.85)
-                text = f"{value:.3g}" if scale == 1 else f"{value:.0f}"
+                text = style.brief(value, 3) if scale == 1 else f"{value:.0f}"
                 axes.annotate(text, (value, place), (4, 0), textcoords="offset points", va="center", size=9)
         left.axvline(given["floor_s"], color=style.INK, linestyle=FLOOR, linewidth=1.2)
         left.annotate(f"floor: {given['floor_s']:g} s", (given["floor_s"], -0.62), (4, 0), size=9,
@@ -86,12 +86,12 @@ def headline(storms: pd.DataFrame) -> str:
     floor = storms["floor_s"].iloc[0]
     if len(never) == len(policies):
         return "No policy gets the clients back"
-    first = f"{style.sentence(style.title(best))} is back after {late[best] / floor:.2g} × the floor"
+    first = f"{style.sentence(style.title(best))} is back after {style.brief(late[best] / floor)} × the floor"
     if len(policies) == 1:
         return first
     if never:
         return f"{first}; {style.listed([style.title(each) for each in never])} never"
-    return f"{first}; {style.title(policies[-1])} takes {late[policies[-1]] / floor:.2g} ×"
+    return f"{first}; {style.title(policies[-1])} takes {style.brief(late[policies[-1]] / floor)} ×"
 
 
 def connected(storms: pd.DataFrame, timelines: pd.DataFrame) -> Figure:
@@ -209,7 +209,7 @@ def _cell(axes: Axes, row: int, column: int, ratio: float, point: pd.Series, hig
         return
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="#eeeeee", edgecolor=style.FAINT,
                              hatch="///", linewidth=0))
-    back = _percent(point["connected_share"])
+    back = style.whole_percent(point["connected_share"])
     axes.text(column, row, f"never\n{back} back", ha="center", va="center", size=7, linespacing=0.95,
               bbox={"facecolor": "#eeeeee", "edgecolor": "none", "pad": 0.6})
 
@@ -232,11 +232,3 @@ def _finite(values: pd.Series) -> list[float]:
 
 def _most(table: pd.DataFrame, column: str) -> float:
     return float(table[column].max())
-
-
-def _percent(share: float) -> str:
-    """Return a share in per cent that says 0 % or 100 % only where it is exactly that."""
-    text = f"{100 * share:.0f} %"
-    if text == "0 %" and share > 0:
-        return "< 1 %"
-    return "> 99 %" if text == "100 %" and share < 1 else text

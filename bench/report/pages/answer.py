@@ -6,7 +6,8 @@
 
 Transports that the bands don't separate are called a tie: of the joint draws of costs and validation
 (`bench.stats.run.uncertainty`), each of them is the cheapest in some. A plan that is only a lower bound is
-not compared; its transport is named. Nothing here depends on the name of a transport.
+not compared; its transport is named. The freshest tie where their trials don't separate them, as anywhere in a report
+(`bench.report.text.first_screen`). Nothing here depends on the name of a transport.
 
 Known weakness: the answer has two clauses, for two questions; the reader has to decide which one matters.
 """
@@ -19,9 +20,13 @@ from collections.abc import Sequence
 from bench.report import style
 from bench.report.data.run import RunData, shown_clients
 from bench.report.tables import model_accuracy
-from bench.report.text import forms
+from bench.report.text import first_screen, forms
+from bench.report.text.findings import QUESTIONS
 from bench.stats.run import uncertainty
 from bench.stats.run.capacity_plan import RequiredResources
+
+AGE = next(each for each in QUESTIONS if each.column == "age_excess_mean_ms")
+"""The value by which transports are the freshest."""
 
 
 def sentence(run: RunData) -> str:
@@ -37,7 +42,7 @@ def sentence(run: RunData) -> str:
     ages = dict(zip(cells["transport"], cells["age_excess_mean_ms"].astype(float), strict=True))
     return " ".join(filter(None, (
         of_plan(plan), *(_beyond(run, need) for need in plan[:1] and _answers(plan)),
-        of_ages(ages, plan[0].workers_simulated) if plan else "",
+        of_ages(ages, plan[0].workers_simulated, _freshest(run)) if plan else "",
         *(forms.separated_text(each) for each in forms.apart(run, "age_excess_mean_ms", clients) if plan))))
 
 
@@ -106,15 +111,29 @@ def tied(enough: Sequence[RequiredResources]) -> list[RequiredResources]:
     return [need for need in ranked if need.transport in left]
 
 
-def of_ages(ages_ms: dict[str, float], workers: int) -> str:
-    """Return a sentence on the freshest transport with the simulated workers, from excess ages in ms by
-    label."""
+def _freshest(run: RunData) -> Sequence[str]:
+    """Return the transport with the least excess age and those that tie with it; none where too few blocks are valid
+    to decide that."""
+    found = first_screen.measured(run, [(AGE, first_screen.FRESHNESS)])
+    return found[0].best if found else ()
+
+
+def of_ages(ages_ms: dict[str, float], workers: int, freshest: Sequence[str]) -> str:
+    """Return a sentence on the freshest transports with the simulated workers, from excess ages in ms by label.
+
+    `freshest` are the one with the least and those that tie with it, none where that was not decided.
+    """
     if len(ages_ms) < 2:
         return ""
-    best, *others = sorted(ages_ms, key=lambda label: ages_ms[label])
-    rest = ", ".join(f"{style.title(label)} {style.number(ages_ms[label])} ms" for label in others)
-    return (f"The freshest, with the {style.counted(workers, 'worker')} simulated: {style.title(best)}, with "
-            f"{style.number(ages_ms[best])} ms of excess age ({rest}).")
+    ranked = sorted(ages_ms, key=lambda label: ages_ms[label])
+    best = [label for label in ranked if label in freshest] or ranked[:1]
+    others = [f"{style.title(label)} {style.number(ages_ms[label])} ms" for label in ranked if label not in best]
+    names = style.listed([style.title(label) for label in best])
+    values = style.listed([f"{style.number(ages_ms[label])} ms" for label in best])
+    tie, rest = ", a tie" * (len(best) > 1), f" ({', '.join(others)})" if others else ""
+    undecided = "" if freshest else "; too few valid blocks to exclude chance"
+    return (f"The freshest, with the {style.counted(workers, 'worker')} simulated: {names}{tie}, with {values} of "
+            f"excess age{rest}{undecided}.")
 
 
 def _latency(need: RequiredResources) -> str:

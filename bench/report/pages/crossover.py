@@ -200,7 +200,7 @@ def headline(run: CrossoverRun, asked: str) -> str:
     won = sorted(((number, label) for label, number in found.alone.items() if number), reverse=True)
     said = [*((style.title(label), number) for number, label in won),
             ("a tie", found.ties), ("no transport", found.nobody), ("open", found.open)]
-    parts = [f"{what} in {100 * number / found.fields:.0f} %" for what, number in said if number]
+    parts = [f"{what} in {style.whole_percent(number / found.fields)}" for what, number in said if number]
     which = "Cheapest that is fresh enough" if asked == "cheapest" else f"Freshest on {_fleet(run)}"
     return f"{which}: {parts[0]} of fields{''.join(f', {part}' for part in parts[1:])}"
 

@@ -118,7 +118,7 @@ def beyond(cells: pd.DataFrame, clients: float, load: float) -> str:
     They are in words; an empty text means that it is within the checked range.
     """
     times = {"clients": clients / cells["clients"].max(), "load": load / cells["load"].max()}
-    return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
+    return " and ".join(f"{style.brief(share)} × the {what}" for what, share in times.items() if share > 1)
 
 
 def _verdicts(goals: pd.DataFrame) -> str:

@@ -100,7 +100,7 @@ def _ending(run: RunData) -> str:
         return f" It continued until {rule}, which was reached after {style.counted(run.ended_after, 'block')}."
     cells = [(label, clients) for label in run.transports for clients in run.clients]
     found = standing(run.trials, rule, cells)
-    worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {100 * found.reach:.3g} %"
+    worst = "has no interval yet" if math.isinf(found.reach) else f"is at ± {style.brief(100 * found.reach, 3)} %"
     return (f" It was to continue until {rule}, which was not reached: {style.title(found.label)} with "
             f"{found.clients:,} clients {worst}.")
 

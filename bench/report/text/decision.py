@@ -125,8 +125,8 @@ def _then(row: pd.Series, now: pd.Series) -> str:
 def _times(ratio: float) -> str:
     """Return a ratio of ages in words."""
     if ratio >= LEAST_TIMES:
-        return f"{ratio:.2g} times fresher"
-    return "as fresh" if ratio > 1 / LEAST_TIMES else f"{1 / ratio:.2g} times staler"
+        return f"{style.brief(ratio)} times fresher"
+    return "as fresh" if ratio > 1 / LEAST_TIMES else f"{style.brief(1 / ratio)} times staler"
 
 
 def _costing(now: pd.Series, then: pd.Series, asked: Asked) -> str:
@@ -192,7 +192,7 @@ def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
     """Return the turns of a decision in words, a sentence for each."""
     units: dict[str, tuple[str, Callable[[float], str]]] = {
         "within_s": ("staleness", lambda value: duration(1000 * value)),
-        "rate_per_s": ("updates per second", _two_digits), "clients": ("clients", _two_digits)}
+        "rate_per_s": ("updates per second", style.brief), "clients": ("clients", style.brief)}
     found = []
     for _, row in turns.iterrows():
         what, text = units[str(row["axis"])]
@@ -203,11 +203,6 @@ def turned(turns: pd.DataFrame, asked: Asked) -> list[str]:
         else:
             found.append(f"{name} {among} {'above' if row['rising'] else 'below'} {value} {what}.")
     return [style.sentence(each) for each in found]
-
-
-def _two_digits(value: float) -> str:
-    """Return a number with two significant digits, without an exponent: `0.2`, `9,600`."""
-    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def beyond(row: pd.Series) -> str:
@@ -221,7 +216,7 @@ def beyond(row: pd.Series) -> str:
         return "unchecked"
     times = {"clients": row["clients_per_worker"] / row["checked_clients_max"],
              "load": row["cores"] / row["workers"] / row["checked_load_max"]}
-    return " and ".join(f"{share:.2g} × the {what}" for what, share in times.items() if share > 1)
+    return " and ".join(f"{style.brief(share)} × the {what}" for what, share in times.items() if share > 1)
 
 
 def duration(milliseconds: float) -> str:
@@ -234,7 +229,7 @@ def duration(milliseconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.2g} s"
     minutes = seconds / 60
-    return f"{minutes:.2g} min" if minutes < 99.5 else f"{_two_digits(minutes / 60)} h"
+    return f"{minutes:.2g} min" if minutes < 99.5 else f"{style.brief(minutes / 60)} h"
 
 
 def given(milliseconds: float) -> str:

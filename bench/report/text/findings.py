@@ -220,7 +220,7 @@ def tie_text(comparison: Comparison, below: Sequence[NoiseFloor]) -> str:
 
 
 def _claimable(comparison: Comparison, below: Sequence[NoiseFloor]) -> bool:
-    return comparison.effect.separable and floor_under(comparison, below) is None
+    return comparison.separable and floor_under(comparison, below) is None
 
 
 def _sentence(comparison: Comparison, cells: Mapping[str, pd.Series], question: ComparedFigure,
@@ -296,6 +296,8 @@ def separable_text(comparison: Comparison, question: ComparedFigure, below: Sequ
     if comparison.effect.clear and p >= ALPHA:
         chance += f", but a factor of more than {CLEAR:g} in every block"
     verdict = f"separable ({chance})" if comparison.effect.separable else f"not separable ({chance})"
+    if comparison.effect.separable and comparison.opposed:
+        verdict += " in the blocks that both have, but the other way round than over all blocks: a tie"
     floor = floor_under(comparison, below)
     if floor is None:
         return verdict

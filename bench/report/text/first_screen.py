@@ -89,7 +89,7 @@ def measured(run: RunData, asked: Sequence[tuple[ComparedFigure, str]]) -> list[
             continue
         pairs = {frozenset((each.mine, each.theirs)): each for each in compared(run, question.column)
                  if each.clients == clients}
-        claimable = {pair: each.effect.separable and floor_under(each, below) is None
+        claimable = {pair: each.separable and floor_under(each, below) is None
                      for pair, each in pairs.items()}
         best = () if unknown_tail(run, question) else _best(known, pairs, claimable)
         found.append(RankedMeasure(question, aim, known, best, pairs))

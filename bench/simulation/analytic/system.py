@@ -215,13 +215,17 @@ class Forecast:
         return (self.utilisation + idle_share) / (self._clients * self.updates_per_s)
 
     @property
+    def request_s(self) -> float:
+        """Return the mean seconds from a request's arrival at the server until its response leaves."""
+        return self._rates["parked_s"] + self.server_s
+
+    @property
     def sockets(self) -> float:
         """Return the sockets open at the server, for all clients."""
         further = self._clients if self.posts_per_s else 0.0
         if not self._sizes.new_connection:
             return self._clients + further
-        opened_s = self._system.opening_s + self.server_s
-        return self._clients * self.requests_per_s * (opened_s + self._rates["parked_s"]) + further
+        return self._clients * self.requests_per_s * (self._system.opening_s + self.request_s) + further
 
     @property
     def lingering(self) -> float:
@@ -491,7 +495,8 @@ class _System:
     def load(self, clients: float) -> ServerLoad:
         """Return the load of a server with `clients` clients."""
         demand = self.demand
-        return ServerLoad(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh)
+        symbols = math.inf if demand.mode == "every" else demand.symbols
+        return ServerLoad(clients, demand.rate_per_s, demand.ticks_per_s, demand.regular, self.fresh, symbols)
 
     @property
     def fresh(self) -> float:
@@ -511,7 +516,7 @@ class _System:
         load = self.load(clients)
         ticks = ticks_met(load, self.cycle.flush_s)
         heard = load.heard(ticks)
-        return max(clients * heard, 1.0), ticks * load.share / heard
+        return max(clients * heard, 1.0), load.updates(ticks) / heard
 
     def last_s(self, clients: float) -> float:
         """Return the seconds until the server has sent the last update of a fan-out or response, without waiting."""
@@ -576,9 +581,8 @@ class _System:
         if self.demand.mode == "every" or not reads_per_s:
             return {"declaring": 0.0, "skips": 0.0}
         ticks = self.demand.rate_per_s * away_s / symbols
-        skips = symbols * -(math.expm1(-ticks) + ticks * math.exp(-ticks))
-        declaring = -math.expm1(-skips) if symbols > 1 else skips
-        return {"declaring": reads_per_s * declaring, "skips": reads_per_s * skips}
+        several = -(math.expm1(-ticks) + ticks * math.exp(-ticks))   # the probability that a symbol is declared
+        return {"declaring": reads_per_s * (1 - (1 - several)**symbols), "skips": reads_per_s * symbols * several}
 
     def own_share(self, rates: dict[str, float]) -> float:
         """Return the CPU seconds per second of the server's queue for one client."""

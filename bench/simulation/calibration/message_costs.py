@@ -19,6 +19,9 @@ Messages at two rates tell `message` from `message cold`; with one rate the latt
 
 A poll shows no hop, since its answer waits for the next one: polled servers are given the mean of the others.
 
+A message's cost is a difference, so an error of the pace is a larger one of it: where messages are a third of the CPU,
+three times as large. Its interval has the costs with the pace at both ends of its own.
+
 Known weakness: the load client's own costs stay as they are; the answer to a message counts as one more answer. The
 interval of a message's cost has the spread between trials in it, and that of the pace, but not that of the other costs.
 """
@@ -33,7 +36,7 @@ import numpy as np
 
 from bench.errors import RunError
 from bench.simulation.calibration.costs import CostKind, Estimate, FittedCell, KindCosts
-from bench.simulation.calibration.least_squares import Measurement, fit
+from bench.simulation.calibration.least_squares import Fit, Measurement, fit
 from bench.simulation.calibration.observations import COUNTS, Observation
 from bench.simulation.engine.inputs import Costs
 from bench.simulation.engine.server_queue import mean_coldness
@@ -41,6 +44,8 @@ from bench.stats.run.intervals import interval
 
 SENDING_LEAST, LISTENING_LEAST = 2, 4
 """The trials of a kind, of clients that send and of clients that only listen, below which nothing is fitted."""
+TERMS = ("update", "wake")
+"""The terms of the fit that a message counts as: in any case, and by how cold the server was."""
 
 Kinds = Mapping[CostKind, Sequence[Observation]]
 
@@ -102,15 +107,18 @@ def _sleeps(each: Observation) -> float:
 def _with_messages(known: KindCosts, sending: Sequence[Observation], listening: Sequence[Observation]) -> KindCosts:
     costs, factor = known.engine_costs, pace(known, listening)
 
-    def message_work(each: Observation) -> Measurement:
+    def message_work(each: Observation, at: float) -> Measurement:
         cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each))
-        left_s = each.server_cpu_s / factor.value - other_work_s(costs, each)
+        left_s = each.server_cpu_s / at - other_work_s(costs, each)
         messages = each.counts["messages"] * (1 + cold * costs.cold_share)
         return Measurement(each.seconds, left_s, {"update": messages, "wake": messages * cold})
 
-    work = [message_work(each) for each in sending]
-    found = fit(work, ("update", "wake"))
-    message, message_cold = (_widened(found.costs[term], factor) for term in ("update", "wake"))
+    def fitted_at(at: float) -> Fit:
+        return fit([message_work(each, at) for each in sending], TERMS)
+
+    work, found = [message_work(each, factor.value) for each in sending], fitted_at(factor.value)
+    ends = [fitted_at(at) for at in (factor.low, factor.high) if math.isfinite(at)]
+    message, message_cold = (_widened(found.costs[term], [end.costs[term].value for end in ends]) for term in TERMS)
     costs = replace(costs, message_s=message.value, message_cold_s=message_cold.value)
     hops = [hop_s(costs, known, each, factor.value) for each in sending]
     shown = {"hop_s": _mean(hops)} if sending[0].waits and any(map(math.isfinite, hops)) else {}
@@ -132,13 +140,14 @@ def hop_s(costs: Costs, known: KindCosts, each: Observation, factor: float) -> f
     return (each.instants.first_s - each.send_s) / factor - known.net["up_s"].value - message_s - first_s
 
 
-def _widened(found: Estimate, factor: Estimate) -> Estimate:
-    """Return a cost with the interval of the pace in it, as errors that are independent."""
+def _widened(found: Estimate, ends: Sequence[float]) -> Estimate:
+    """Return a cost with the interval of the pace in it, as errors that are independent; `ends` are the costs with the
+    pace at the bounds of its own."""
     if not found.value:
         return found
-    reach = [math.hypot(bound / found.value - 1, other / factor.value - 1)
-             for bound, other in ((found.low, factor.high), (found.high, factor.low))]
-    return Estimate(found.value, max(found.value * (1 - reach[0]), 0.0), found.value * (1 + reach[1]))
+    down, up = found.value - min([found.value, *ends]), max([found.value, *ends]) - found.value
+    return Estimate(found.value, max(found.value - math.hypot(found.value - found.low, down), 0.0),
+                    found.value + math.hypot(found.high - found.value, up))
 
 
 def _mean(values: Sequence[float]) -> Estimate:

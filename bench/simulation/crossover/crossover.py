@@ -6,10 +6,10 @@
 Each transport is taken at its best. The interval of one that polls is free: for the cheapest it polls as
 rarely as the budget allows (its worst latency is the budget), for the freshest as often as the workers can
 serve. But no poll may find more ticks than one response holds, nor more than half of what a client may be behind
-(`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. The time between two
-flushes of one that pushes is free, too: for the freshest it is 0 if the workers can serve that. For the cheapest,
-a longer flush saves messages, and leaves less time for the fan-out to a worker's clients; so several are tried
-(`flushes`). A flush that would save hardly a message (`WORTH_FLUSHING`) is left out.
+or the server keeps (`TicksPerPoll`): otherwise it would poll again at once, or be taken for a slow client. The
+time between two flushes of one that pushes is free, too: for the freshest it is 0 if the workers can serve that.
+For the cheapest, a longer flush saves messages, and leaves less time for the fan-out to a worker's clients; so
+several are tried (`flushes`). A flush that would save hardly a message (`WORTH_FLUSHING`) is left out.
 
 Then the most clients n of one worker are searched for, so that
 
@@ -74,22 +74,23 @@ SHORTEST_S = 1e-4
 class TicksPerPoll:
     """The limits on the number of ticks that one poll may find."""
 
-    in_one: float = math.inf
-    """The mean number of a subscription's ticks per poll with which nearly all polls fit into one response."""
+    wanted: float = math.inf
+    """The mean number of a subscription's ticks per poll with which nearly all polls fit into one response, and a
+    client is at most half as far behind as it may be."""
     held: float = math.inf
-    """Half of the feed's ticks that the server keeps, or that a client may be behind, whichever is less."""
+    """Half of the feed's ticks that the server keeps."""
 
     @classmethod
     def by(cls, server: Server, mode: Mode) -> TicksPerPoll:
         """Return the server's limits. n ticks on average plus three standard deviations of a Poisson count, n + 3√n,
-        fit into a batch; with mode `latest` a batch has one tick per symbol, so any number fits."""
-        held = min(server.slow_client.buffer_ticks, server.tape_ticks) / 2
+        fit into a batch; with mode `latest` a batch has one tick per symbol, so any number fits, and nobody is slow."""
         root = (math.sqrt(9 + 4 * server.batch_max) - 3) / 2
-        return cls(root**2 if mode == "every" else math.inf, held)
+        wanted = min(root**2, server.slow_client.buffer_ticks / 2) if mode == "every" else math.inf
+        return cls(wanted, server.tape_ticks / 2)
 
     def longest_s(self, demand: Demand) -> float:
         """Return the longest interval in seconds at which a poll stays within the limits."""
-        return min(self.in_one / demand.rate_per_s, self.held / demand.ticks_per_s)
+        return min(self.wanted / demand.rate_per_s, self.held / demand.ticks_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +382,9 @@ def offer(subject: Candidate, demand: Demand, rtt_s: float, workers: int, client
     cycle = subject.cycle
     requests_per_s = clients * (times.requests_per_s + times.posts_per_s)
     messages_per_s = clients * times.responses_per_s if cycle.pushes else 0.0
-    held = float(clients) if cycle.pushes or cycle.parks else 0.0
+    held = float(clients) if cycle.pushes else 0.0
+    if cycle.parks:   # a request is held until its response leaves, and not while that and the next are on their way
+        held = clients * times.requests_per_s * times.request_s
     under_way = held or requests_per_s * times.server_s
     price = math.nan if prices is None else prices.month(
         workers, bytes_per_s, requests_per_s, messages_per_s, held, under_way)

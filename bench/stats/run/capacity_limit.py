@@ -85,4 +85,6 @@ def _weights(levels: Sequence[float] | Floats, held: Sequence[bool] | Bools) -> 
 
 
 def _quantile(limits: Floats, weights: Floats, share: float) -> float:
-    return math.exp(np.interp(share, np.cumsum(weights), limits))
+    """Return a quantile of a distribution of which each point of the grid represents a step of it, half on either
+    side."""
+    return math.exp(np.interp(share, np.cumsum(weights) - weights / 2, limits))

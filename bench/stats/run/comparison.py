@@ -8,6 +8,10 @@ A percentile that falls among lost updates in any valid trial is lost in the who
 larger than any other, and no ratio is formed with it (`intervals.LOST`): one over the trials in which
 the updates did arrive would compare something else.
 
+A cell's value is over all of its blocks, a comparison over those that both cells have. Where one of them lacks a block
+that was slow for all, the two may contradict each other (`Comparison.opposed`): such a pair is a tie, since either
+could be called the lower.
+
 Two transports that can be set to different freshness are compared at equal staleness (`at_equal_staleness`): each is
 a curve of cost over staleness, a point for each value of its option, and what is compared within each block is the
 mean cost along the staleness that all curves reach.
@@ -40,6 +44,20 @@ class Comparison:
     theirs: str
     effect: Effect
     """`mine` ÷ `theirs`, or `mine` − `theirs` (see `Effect.kind`)."""
+
+    @property
+    def opposed(self) -> bool:
+        """Return True where `mine`, whose cell has the larger value, has the smaller one in the blocks that both have.
+
+        That happens where one of them lacks a block that was slow, or fast, for all; hardly ever of bytes, whose cells
+        are arithmetic means.
+        """
+        return self.effect.interval.estimate < (1 if self.effect.kind == "ratio" else 0)
+
+    @property
+    def separable(self) -> bool:
+        """Return True where the two are separable, in the order of their cells."""
+        return self.effect.separable and not self.opposed
 
     def times(self, label: str) -> Interval:
         """Return the ratio of a label's value to the other's, as it is printed; the effect has to be a ratio."""

@@ -100,3 +100,8 @@ def number(value: float, digits: int = 3) -> str:
     rounded = f"{value:.{digits - 1}e}"
     places = max(0, digits - 1 - int(rounded.partition("e")[2]))
     return f"{float(rounded):,.{places}f}".replace("-", "−")
+
+
+def brief(value: float, digits: int = 2) -> str:
+    """Return a number with at most this number of significant digits, without an exponent: `0.2`, `62`, `9,600`."""
+    return f"{float(f'{value:.{digits}g}'):,.10g}"

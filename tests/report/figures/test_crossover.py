@@ -64,6 +64,12 @@ def test_the_freshest_map_has_the_age_in_it() -> None:
     assert {text.get_text() for text in figure.axes[0].texts} == {"tie", "45 ms", "50 ms"}
 
 
+def test_an_age_has_no_exponent() -> None:
+    ages = pd.DataFrame({"possible": [True], "age_excess_ms": [99.7]})
+    assert figures.age(ages) == "100 ms"
+    assert figures.age(ages.assign(age_excess_ms=1_234_000.0)) == "1,230 s"
+
+
 def test_lines_go_through_the_middle_and_leave_out_who_cannot() -> None:
     figure = figures.lines(TABLE, "USD per month")
     assert figures.lines_title(TABLE) == "Where do the lines cross? (100,000 clients, round trip 40 ms)"

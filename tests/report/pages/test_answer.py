@@ -12,6 +12,7 @@ from simulated_runs import made
 from bench.report.pages import answer
 from bench.report.pages.run import page
 from bench.stats.run.capacity_plan import RequiredResources
+from bench.stats.run.summary import summarise
 
 PUSH = RequiredResources(
     transport="websocket", clients=1_000_000, workers_simulated=80, load_simulated=0.1,
@@ -70,10 +71,31 @@ def test_a_form_without_end_is_no_latency() -> None:
 
 
 def test_the_freshest_has_the_others_beside_it() -> None:
-    assert answer.of_ages({"short_polling": 453.0, "websocket": 29.04}, 40) == (
-        "The freshest, with the 40 workers simulated: WebSocket, with 29.0 ms of excess age (short polling "
-        "453 ms).")
-    assert answer.of_ages({"websocket": 29.0}, 40) == ""
+    ages = {"short_polling": 453.0, "websocket": 29.04}
+    one = ("The freshest, with the 40 workers simulated: WebSocket, with 29.0 ms of excess age (short polling 453 ms)")
+    assert answer.of_ages(ages, 40, ["websocket"]) == f"{one}."
+    assert answer.of_ages(ages, 40, []) == f"{one}; too few valid blocks to exclude chance."
+    assert answer.of_ages({"websocket": 29.0}, 40, ["websocket"]) == ""
+
+
+def test_the_freshest_that_trials_do_not_separate_tie() -> None:
+    ages = {"short_polling": 453.0, "websocket": 29.04, "sse": 29.11}
+    assert answer.of_ages(ages, 40, ["websocket", "sse"]) == (
+        "The freshest, with the 40 workers simulated: WebSocket and SSE, a tie, with 29.0 ms and 29.1 ms of excess age "
+        "(short polling 453 ms).")
+    assert answer.of_ages({"sse": 29.1, "websocket": 29.0}, 1, ["websocket", "sse"]) == (
+        "The freshest, with the 1 worker simulated: WebSocket and SSE, a tie, with 29.0 ms and 29.1 ms of excess age.")
+
+
+def test_the_answer_names_no_freshest_within_a_tie(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    trials = run.trials.copy()
+    for label, ages in (("websocket", (10.0, 11.0, 12.0)), ("long_polling", (11.0, 10.0, 12.5))):
+        for block, age in enumerate(ages, start=1):
+            rows = (trials["transport"] == label) & (trials["block"] == block)
+            trials.loc[rows, "age_excess_mean_ms"] = age
+    told = answer.sentence(replace(run, trials=trials, summary=summarise(trials, run.transports)))
+    assert " simulated: WebSocket and long polling, a tie, with 11.0 ms and 11.1 ms of excess age (short " in told
 
 
 def test_a_lower_bound_wins_nothing() -> None:

@@ -99,6 +99,18 @@ def test_what_the_costs_leave_open_is_nobody_s(folder: Path) -> None:
     assert crossover.headline(unknown, "cheapest").endswith(": open in 100 % of fields")
 
 
+def test_one_field_of_many_is_not_none_in_the_headline(folder: Path) -> None:
+    run = crossover.open_crossover(folder)
+    many = pd.concat([run.table.assign(rate_per_s=(1 + number) * run.table["rate_per_s"]) for number in range(60)],
+                     ignore_index=True)
+    axes = ["asked", "rate_per_s", "clients", "rtt_ms", "staleness_ms"]
+    first = many[many["asked"] == "cheapest"].iloc[0]
+    many.loc[(many[axes] == first[axes]).all(axis=1), "known"] = False
+    one = replace(run, table=many)
+    assert crossover.shares(one, "cheapest").open == 1
+    assert crossover.headline(one, "cheapest").endswith(", open in < 1 %")
+
+
 def test_a_map_that_was_changed_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in (*crossover.FILES, "manifest.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())

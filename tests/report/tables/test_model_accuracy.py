@@ -38,6 +38,11 @@ def test_a_prediction_is_within_what_was_checked_or_carries_its_band(
     assert "1 inside with proof, 1 inside" in row
 
 
+def test_a_worker_far_beyond_has_no_exponent() -> None:
+    cells = pd.DataFrame({"clients": [200, 600], "load": [0.1, 0.5]})
+    assert model_accuracy.beyond(cells, 100_000, 0.6) == "170 × the clients and 1.2 × the load"
+
+
 def test_nothing_where_nothing_was_checked(tmp_path: Path) -> None:
     assert model_accuracy.how_far(made(tmp_path, checked=False)).rows == ()
 

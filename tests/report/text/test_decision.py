@@ -62,6 +62,7 @@ def test_nobody_fresh_enough_is_said() -> None:
 
 @pytest.mark.parametrize(("age_ms", "workers", "words"), [
     (2540.0, 1, "62 times fresher (2.5 s to 41 ms behind the ideal) with 1 worker as now"),
+    (15_360.0, 1, "370 times fresher (15 s to 41 ms behind the ideal) with 1 worker as now"),
     (2540.0, 4, "for 1 worker in place of 4 workers"),
     (41.0, 1, "as fresh"),
 ])
@@ -91,6 +92,7 @@ def test_a_turn_is_a_sentence(turn: tuple[object, ...], words: str) -> None:
 def test_what_is_beyond_the_checked_range_is_marked() -> None:
     far = row("best", "websocket", 41.0, 1, clients_per_worker=2000.0)
     assert text.beyond(pd.Series(far)) == "10 × the clients"
+    assert text.beyond(pd.Series(far | {"clients_per_worker": 33_400.0})) == "170 × the clients"
     assert text.beyond(pd.Series(row("best", "websocket", 41.0, 1))) == ""
     _, rows = text.rows(table(far), ASKED)
     assert rows[0][-1].endswith("*")

@@ -108,6 +108,24 @@ def test_none_is_the_best_in_a_percentile_that_is_not_known_of_all(run: RunData,
     assert lead.endswith(f"; not known well enough for {style.title(label)}, which may have a lower one.")
 
 
+def test_none_is_the_best_against_the_blocks_that_both_have(run: RunData) -> None:
+    """WebSocket lacks a slow block, and has the lower median over all; in each block of both long polling has."""
+    trials = run.trials.copy()
+    for label, medians in (("websocket", (1.0, 1.01, 0.99, 1.0)), ("long_polling", (0.9, 0.91, 0.89, 6.0))):
+        for block, median in enumerate(medians, start=1):
+            rows = (trials["transport"] == label) & (trials["block"] == block)
+            trials.loc[rows, "latency_p50_ms"] = median
+    trials.loc[(trials["transport"] == "websocket") & (trials["block"] == 4), "verdict"] = "INVALID"
+    without = replace(run, trials=trials, summary=summarise(trials, run.transports))
+    found = measures(without)["median latency"]
+    assert next(iter(found.figures)) == "websocket"
+    assert found.best == ("websocket", "long_polling")
+    first = findings(without)[0]
+    assert first.lead.startswith("Lowest median latency: undecided; WebSocket and long polling cannot be separated")
+    long = next(each for each in first.rest if each.startswith("long polling has 0.9"))
+    assert "in the blocks that both have, but the other way round than over all blocks: a tie." in long
+
+
 def test_a_percentile_among_lost_updates_is_never_the_best(troubled: RunData) -> None:
     lost = [each for each in ranked(troubled) if math.isinf(each.figures["lossy"].estimate)]
     assert lost

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from formed import options_of
 from hypothesis import given, settings
@@ -78,6 +79,18 @@ def test_a_push_takes_a_message_and_an_acknowledgement_an_update() -> None:
     assert (push.bytes_up, push.bytes_down) == pytest.approx((52, 52 + 2 + len(LINE)), rel=1e-3)
     assert push.sockets == 100
     assert push.lingering == 0
+
+
+@pytest.mark.parametrize(("rate_per_s", "symbols"), [(200.0, 2), (3.0, 1), (3.0, 2), (10.0, 5)])
+@pytest.mark.parametrize("subject", [("short_polling", {}), ("websocket", {"flush_ms": 1000.0})])
+def test_a_response_declares_skips_unless_none_of_its_symbols_has_any(
+    subject: tuple[str, dict[str, Any]], rate_per_s: float, symbols: int
+) -> None:
+    """With a hundred ticks of each of two symbols per second each response declares some."""
+    rates = of(subject, rate_per_s=rate_per_s, symbols=symbols, mode="latest")._rates
+    counts = np.random.default_rng(4).poisson(rate_per_s / symbols, (100_000, symbols))
+    assert rates["declaring"] == pytest.approx((counts > 1).any(axis=1).mean(), rel=0.02)
+    assert rates["skips"] == pytest.approx((counts > 1).sum(axis=1).mean(), rel=0.02)
 
 
 def test_polls_that_bring_nothing_are_paid_for_by_those_that_do() -> None:

@@ -69,6 +69,18 @@ def test_the_pace_is_how_much_longer_a_machine_takes_for_the_same() -> None:
     assert found.costs["message_s"].value == pytest.approx(MESSAGE_S, rel=1e-6)
 
 
+def test_an_error_of_the_pace_counts_by_how_little_of_the_work_messages_are() -> None:
+    """A cost is what is left of the CPU, so its interval is wider than that of the pace."""
+    each, listening = observed(100.0), [observed(0.0, factor) for factor in (0.96, 0.98, 1.02, 1.04)]
+    (found,) = with_messages([KNOWN], {KNOWN.kind: [each] * 2}, {KNOWN.kind: listening})
+    cost, at = found.costs["message_s"], pace(KNOWN, listening)
+    left_s, fast_s, slow_s = (each.server_cpu_s / factor - other_work_s(KNOWN.engine_costs, each)
+                              for factor in (at.value, at.low, at.high))
+    assert cost.high == pytest.approx(cost.value * fast_s / left_s, rel=1e-3)
+    assert cost.low == pytest.approx(max(cost.value * slow_s / left_s, 0.0), rel=1e-3)
+    assert cost.high / cost.value - 1 > 1.2 * (at.value / at.low - 1)
+
+
 def test_a_tick_that_was_never_alone_shows_no_hop() -> None:
     each = observed(100.0)
     crowded = dataclasses.replace(each, instants=Instants())

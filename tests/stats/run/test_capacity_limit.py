@@ -28,6 +28,14 @@ def test_levels_are_compared_by_their_ratios() -> None:
     assert other.reach == pytest.approx(one.reach)
 
 
+@pytest.mark.parametrize("least", [100, 1])
+def test_of_steps_that_say_the_same_of_either_side_the_limit_is_the_middle(least: int) -> None:
+    """One held and one broke: nothing tells above from below but their places."""
+    found = limit([least, 200], [True, False])
+    assert found.estimate == pytest.approx(math.sqrt(least * 200), rel=1e-6)
+    assert math.sqrt(found.low * found.high) == pytest.approx(found.estimate, rel=1e-6)
+
+
 def test_a_step_that_goes_the_wrong_way_once_does_not_carry_the_limit_off() -> None:
     """One trial in fifty or so fails for a reason of its own."""
     good = ([100, 200, 400, 800, 560, 480, 500, 520, 540], [True] * 3 + [False] * 2 + [True] * 3 + [False])

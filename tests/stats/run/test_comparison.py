@@ -54,6 +54,21 @@ def test_invalid_trials_are_left_out() -> None:
     assert found[0].effect.interval.estimate == pytest.approx(2.0)
 
 
+def test_cells_that_the_blocks_of_both_contradict_are_a_tie() -> None:
+    """`a` lacks a slow block: over all of its own `b` is slower, in each block of both faster."""
+    trials = frame({"a": [10.0, 10.1, 9.9], "b": [9.0, 9.1, 8.9, 40.0]})
+    [found] = comparisons(trials, "latency_mean_ms", ("a", "b"))
+    assert (found.mine, found.theirs) == ("b", "a")
+    assert found.effect.interval.estimate == pytest.approx(0.9, rel=0.01)
+    assert found.effect.separable
+    assert found.opposed
+    assert not found.separable
+    [whole] = comparisons(trials[trials["block"] < 3], "latency_mean_ms", ("a", "b"))
+    assert (whole.mine, whole.theirs) == ("a", "b")
+    assert whole.separable
+    assert not whole.opposed
+
+
 def test_one_block_says_nothing() -> None:
     found = comparisons(frame({"a": [1.0], "b": [5.0]}), "latency_mean_ms", ("a", "b"))
     assert not found[0].effect.assessed

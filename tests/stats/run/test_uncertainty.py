@@ -64,3 +64,11 @@ def test_figures_that_are_equal_share_a_draw() -> None:
 ])
 def test_digits_end_where_the_band_begins(value: float, low: float, high: float, told: str) -> None:
     assert style.banded(value, low, high) == told
+
+
+@pytest.mark.parametrize(("value", "digits", "told"), [
+    (62.4, 2, "62"), (374.6, 2, "370"), (99.6, 2, "100"), (3.0, 2, "3"), (1.02, 2, "1"), (0.204, 2, "0.2"),
+    (9_640.0, 2, "9,600"), (1386.0, 3, "1,390"), (18.49, 3, "18.5"),
+])
+def test_a_brief_number_has_no_exponent(value: float, digits: int, told: str) -> None:
+    assert uncertainty.brief(value, digits) == told
