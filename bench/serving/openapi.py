@@ -6,6 +6,7 @@ the document always agrees with the server.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -17,8 +18,9 @@ from bench.wire.contract import EPOCH, OF_MESSAGES, REFUSALS
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
                "misdirected", "headers-too-large")
-OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client",
-            "stopping", "no-feed")
+OF_A_READ = ("bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client", "stopping", "no-feed")
+"""The refusals of `Chassis.read`, which a stream may name itself."""
+OF_TICKS = (*OF_ANY_PATH, *OF_A_READ)
 OF_A_MESSAGE = (*OF_ANY_PATH, *OF_MESSAGES, "unknown-symbol", "no-feed")
 
 CURSOR = {"type": "string", "pattern": f"^{EPOCH.pattern}:[0-9]{{1,16}}$", "examples": ["9f2c:42"]}
@@ -125,13 +127,15 @@ SCHEMAS: dict[str, Any] = {
 
 
 def document(
-    transport: str, entity_tags: bool = False, stream: str | None = None, takes_messages: bool = False
+    transport: str, entity_tags: bool = False, stream: str | None = None, takes_messages: bool = False,
+    in_stream: Collection[str] = (),
 ) -> bytes:
     """Return the document of a server of `transport`, as JSON.
 
-    `stream` is the media type of the ticks where the response is a stream; by default it is a batch.
+    `stream` is the media type of the ticks where the response is a stream; by default it is a batch. `in_stream`
+    are the refusals that are part of a stream, with status 200, and never an HTTP error.
     """
-    ticks = _refusals(OF_TICKS)
+    ticks = _refusals([code for code in OF_TICKS if code not in in_stream])
     parameters = [
         query("after", CURSOR, "Everything after this cursor; by default from now on."),
         query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
@@ -141,8 +145,10 @@ def document(
     if stream is None:
         ticks["200"] = content("Batch", "The ticks after the cursor.")
     else:
-        ticks["200"] = {"description": "The ticks after the cursor, and from then on each when it comes.",
-                        "content": {stream: {"schema": {"type": "string"}}}}
+        text = "The ticks after the cursor, and from then on each when it comes."
+        if in_stream:
+            text += f" A stream may end with a refusal, which has no HTTP status of its own: {', '.join(in_stream)}."
+        ticks["200"] = {"description": text, "content": {stream: {"schema": {"type": "string"}}}}
         parameters.append({
             "name": "Last-Event-ID", "in": "header", "schema": CURSOR,
             "description": "The cursor of the last event received; it counts in place of `after`.",
@@ -202,7 +208,7 @@ def content(schema: str, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": reference}}}
 
 
-def _refusals(codes: tuple[str, ...], schema: str = "Refusal") -> dict[str, Any]:
+def _refusals(codes: Sequence[str], schema: str = "Refusal") -> dict[str, Any]:
     """Return the descriptions of the responses for these refusals, by status; `schema` is that of their body."""
     by_status: dict[str, list[str]] = {}
     for code in codes:
