@@ -154,13 +154,15 @@ def document(
             "description": "The cursor of the last event received; it counts in place of `after`.",
         })
     if entity_tags:
-        schema = {"type": "string", "pattern": f'^"{EPOCH.pattern}:[0-9]{{1,16}}"$'}
+        tag = f'(W/)?"{EPOCH.pattern}:[0-9]{{1,16}}"'
+        schema = {"type": "string", "pattern": rf"^(\*|{tag}(, {tag})*)$"}
         parameters.append({
             "name": "If-None-Match", "in": "header", "schema": schema,
-            "description": "The tag of the response before, or the cursor in quotes.",
+            "description": "The tag of the response before, or the cursor in quotes; a list of them; or `*` for any.",
         })
         ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
-        ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
+        ticks["304"] = {"description": "Nothing new: the tag is one of those.",
+                        "headers": {"ETag": {"schema": {"type": "string"}}}}
     health = _refusals(OF_ANY_PATH) | {
         "200": content("Health", "It has caught up with the feed."),
         "503": content("Health", "It has not (yet)."),
