@@ -104,7 +104,8 @@ def checked(costs: CostsFile) -> list[ValidationRow]:
 
 def errors_table(rows: Sequence[ValidationRow]) -> pd.DataFrame:
     """Return the errors of a validation as a frame, those with a goal alone."""
-    return prediction.table([row for row in rows if row.met])
+    found = prediction.table([row for row in rows if row.met])
+    return found if found["run"].any() else found.drop(columns="run")
 
 
 def measured(run: Run, planned: Sequence[PlannedTrial]) -> pd.DataFrame:

@@ -264,6 +264,31 @@ def test_a_message_whose_answer_is_lost_is_not_said_to_be_refused(chat: Page) ->
     assert found == ["“hello” has no answer.", "no answer: closed"]
 
 
+REFUSED, CAME_BACK = "“newer” was not accepted.", "“older” came back: One 1 ms."
+
+
+@pytest.mark.parametrize(("order", "told"), [((0, 1), [CAME_BACK, REFUSED]), ((1, 0), [REFUSED])])
+def test_an_older_message_that_comes_back_late_leaves_what_is_told_of_a_newer_one(
+    chat: Page, order: tuple[int, int], told: list[str]
+) -> None:
+    found = chat.value(f"""(async () => {{
+        const {{ Chat }} = await import("/chat.js");
+        const section = document.getElementById("chat").cloneNode(true);
+        const answers = [];
+        const client = {{ send: () => new Promise((answer) => answers.push(answer)) }};
+        const card = {{ subject: {{ title: "One", colour: "red", label: "one" }}, feed: {{}}, client }};
+        const said = [];
+        const mine = new Chat(section, [card], ["AAA"], {{ say: (text) => said.push(text), time: () => "1 ms" }});
+        const sent = ["older", "newer"].map((text) => mine.send(text, "AAA", undefined));
+        card.feed.heard({{ index: 7 }});
+        for (const number of {list(order)}) {{
+            answers[number]([{{ accepted: 7 }}, {{ error: "too-many" }}][number]);
+            await sent[number];
+        }}
+        return [said, [...section.querySelectorAll("ol dd")].slice(0, 2).map((cell) => cell.textContent)]; }})()""")
+    assert found == [told, ["refused: too-many", "1 ms"]]
+
+
 def test_a_message_can_be_written_by_the_keyboard_and_its_way_is_named_for_a_screen_reader(chat: Page) -> None:
     chat.value("document.getElementById('anew').focus()")
     reached = []

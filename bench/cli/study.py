@@ -197,7 +197,7 @@ def _checked(run: RunFolder) -> Sequence[prediction.ValidationRow]:
     """Return the rows of the validation that was copied into the run's folder; none where there is none."""
     from bench.report.data.run import optional_table
 
-    known = optional_table(run.folder / "validation.csv", prediction.COLUMNS)
+    known = optional_table(run.folder / "validation.csv", prediction.REQUIRED)
     return () if known is None else prediction.from_table(known)
 
 

@@ -188,11 +188,13 @@ def _print_errors(rows: Sequence[ValidationRow], folder: Path, as_json: bool) ->
         f"{style.sentence(prediction.verdict_text([row.standing for row in rows]))}."))
     for heading in ("", "measured", "predicted", "error", "95 %", "goal"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    for (transport, clients), mine in groupby(rows, key=lambda row: (row.transport, row.clients)):
+    several = prediction.ambiguous(rows)
+    for (run, transport, clients), mine in groupby(rows, key=lambda row: row.key[:3]):
+        where = f" ({run})" if (transport, clients) in several else ""
         for place, row in enumerate(mine):
             if not place:
                 load = f"load {_percent(row.load, '{:.0f}')}"
-                table.add_row(f"{transport} {clients:,}", load, style="bold")
+                table.add_row(f"{transport} {clients:,}{where}", load, style="bold")
             bounds = "–" if math.isnan(row.interval_low) else (
                 f"{100 * row.interval_low:+.0f} … {100 * row.interval_high:+.0f}")
             table.add_row(

@@ -13,7 +13,10 @@ constants were measured.
 
 A client that opens a new connection for each poll needs a port for each connection that it opened in the last
 second: the near end of a closed connection is held for a minute (TIME_WAIT), but on loopback Linux reuses it
-after a second (`net.ipv4.tcp_tw_reuse`).
+after a second (`net.ipv4.tcp_tw_reuse`). Its transport's closed forms say how often a client polls, up to
+what a server can open in a second (`EXCHANGE_S`).
+
+Known weakness: polls that wait for news are counted at the mean rate of the feed; in a burst there are more of them.
 """
 
 from __future__ import annotations
@@ -24,12 +27,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import transports
 from bench.errors import HostError
-from bench.experiment.plan import longest_interval_s, warmup_s
+from bench.experiment.plan import horizon_s, longest_interval_s, warmup_s
 from bench.feed.schedule import MEMORY_LIVES
 from bench.measure import host
 from bench.scenario.fields import Table
 from bench.scenario.model import BROWSER, Scenario
+from bench.transports.model import Conditions
 from bench.wire.options import HttpWire
 
 OVERHEAD_S = 1.2
@@ -60,6 +65,9 @@ PAGE_S = 0.6
 PAGE_BYTES = 120_000_000
 """A page's process; a browser without a page has twice as much."""
 LISTENING_PORTS = 2
+EXCHANGE_S = 50e-6
+"""The least time in which a server opens a connection and answers a poll on it. By the project's costs the servers that
+build on a library take twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +149,10 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
 
     Of a replayed file, `trades_read` trades are read once and `trades_kept` are stored in the run's folder.
     """
-    share = 1.0
+    share, feed = 1.0, scenario.feed
     size = scenario.load.symbols_per_client
-    if size is not None and scenario.feed.schedule != "replay":
-        share = size / scenario.feed.symbols
+    if size is not None and feed.schedule != "replay":
+        share = size / feed.symbols
     cells = [(label, clients) for clients in scenario.load.clients for label in scenario.transports]
     counts = [clients for _, clients in cells]
     rows = [round(ticks * share * clients) for clients in counts]
@@ -152,7 +160,8 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
     block_s = sum(cell_s(scenario, options, label, clients) for label, clients in cells)
     pages = any(subject.client == BROWSER for subject in scenario.transports.values()) * (most + 2)
     reading_s = trades_read * READ_TRADE_S
-    connections = 2 if scenario.feed.source == "clients" else 1   # at most: one to receive and one to send
+    connections = 2 if feed.source == "clients" else 1   # at most: one to receive and one to send
+    feed_per_s = max(ticks, 1) / horizon_s(scenario, options) if feed.schedule == "replay" else feed.rate_per_s
     return Requirements(
         trials=blocks * len(counts),
         trials_least=scenario.trials.count * len(counts),
@@ -164,15 +173,19 @@ def needs(scenario: Scenario, options: Mapping[str, Table], ticks: int, *, trade
             most * CLIENT_BYTES + ticks * TICK_BYTES + max(rows) * CONVERTED_ROW_BYTES,
             trades_read * READ_TRADE_BYTES),
         files=most * connections + BASE_FILES,
-        ports=most * (connections + max(map(_opened_per_s, options.values()), default=0)) + LISTENING_PORTS,
+        ports=most * connections + _opened_per_s(scenario, options, most, share * feed_per_s) + LISTENING_PORTS,
     )
 
 
-def _opened_per_s(options: Table) -> int:
-    """Return the connections that a client opens per second because each poll uses a new one; else 0."""
-    if not isinstance(options, HttpWire) or options.connection == "keep-alive":
-        return 0
-    return math.ceil(1 / float(getattr(options, "interval_s", 1.0)))
+def _opened_per_s(scenario: Scenario, options: Mapping[str, Table], clients: int, rate_per_s: float) -> int:
+    """Return the connections that clients open per second because each poll uses a new one; 0 where none does.
+
+    `rate_per_s` is the rate of the ticks that a client subscribes to. Transits are taken as 0, so it is an upper
+    estimate.
+    """
+    polls = [transports.model_of(scenario.transports[label].transport).requests_per_s(given, Conditions(rate_per_s))
+             for label, given in options.items() if isinstance(given, HttpWire) and given.connection == "new"]
+    return math.ceil(min(clients * max(polls, default=0.0), 1 / EXCHANGE_S))
 
 
 def refuse_unless_fits(needed: Requirements, found: Resources) -> None:

@@ -422,7 +422,7 @@ class BarePollService(BareService):
         super().__init__(chassis, openapi.document(
             chassis.config.transport, options.entity_tags, takes_messages=chassis.relay is not None))
         self._representer = Representer(options)
-        self._encoded: dict[tuple[object, ...], tuple[BatchResponse, bytes]] = {}
+        self._encoded: dict[tuple[object, ...], tuple[BatchResponse, int, bytes]] = {}
         self._encoded_s = 0
         """The second in which these responses were dated."""
         chassis.on_news(self._encoded.clear)
@@ -432,8 +432,8 @@ class BarePollService(BareService):
     ) -> None:
         """Write a response to a request with these headers; encoded once for all who ask the same.
 
-        The response's identity is part of the key, and the response is kept with its bytes, so that no other one
-        gets the same identity.
+        The response's identity is part of the key, and the response is kept with its status and bytes, so that no other
+        one gets the same identity.
         """
         now_s = int(time.time())
         if now_s != self._encoded_s or len(self._encoded) >= RESPONSES_MAX:
@@ -444,9 +444,9 @@ class BarePollService(BareService):
         if found is None:
             status, fields, body = self._representer.represent(response, if_none_match, accept_encoding)
             data = self.encode(connection, status, fields, None if status == 304 else body)
-            found = self._encoded[key] = response, data
-        self.chassis.counts.hand_over(response.batch)
-        connection.respond(found[1])
+            found = self._encoded[key] = response, status, data
+        self.chassis.counts.respond(response.batch, found[1])
+        connection.respond(found[2])
 
 
 class BareStreamService(Streaming, BareService):

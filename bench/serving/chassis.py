@@ -119,6 +119,13 @@ class ServerCounts:
         if batch.dropped:
             self.dropped += sum(batch.dropped.values()) * times
 
+    def respond(self, batch: Batch, status: int) -> None:
+        """Count a response to a poll: with 304 it hands over nothing, whatever there was."""
+        if status == 304:
+            self.answers_empty += 1
+        else:
+            self.hand_over(batch)
+
     def refuse(self, refusal: Refusal) -> None:
         """Count a refused request, or a connection that was closed for a reason in the contract."""
         self.refused[refusal.code] = self.refused.get(refusal.code, 0) + 1

@@ -184,11 +184,10 @@ class PollService(HttpService):
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
         """Return the response once it is due: tagged, 304 or compressed, depending on the options and the request."""
         response = await self.respond(asked, connection)
-        self.chassis.counts.hand_over(response.batch)
         headers = request.headers
-        status, fields, body = self._representer.represent(
-            response, headers.get("If-None-Match"), headers.get("Accept-Encoding")
-        )
+        tags = ", ".join(headers.getall("If-None-Match", NONE_SENT)) or None   # a list may have several lines
+        status, fields, body = self._representer.represent(response, tags, headers.get("Accept-Encoding"))
+        self.chassis.counts.respond(response.batch, status)
         return web.Response(status=status, body=body or None, headers=fields)
 
 

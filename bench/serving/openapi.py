@@ -6,6 +6,7 @@ the document always agrees with the server.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -17,8 +18,9 @@ from bench.wire.contract import EPOCH, OF_MESSAGES, REFUSALS
 
 OF_ANY_PATH = ("bad-request", "bad-encoding", "bad-origin", "too-large", "timeout", "target-too-long",
                "misdirected", "headers-too-large")
-OF_TICKS = (*OF_ANY_PATH, "bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client",
-            "stopping", "no-feed")
+OF_A_READ = ("bad-cursor", "unknown-symbol", "other-epoch", "left-tape", "slow-client", "stopping", "no-feed")
+"""The refusals of `Chassis.read`, which a stream may name itself."""
+OF_TICKS = (*OF_ANY_PATH, *OF_A_READ)
 OF_A_MESSAGE = (*OF_ANY_PATH, *OF_MESSAGES, "unknown-symbol", "no-feed")
 
 CURSOR = {"type": "string", "pattern": f"^{EPOCH.pattern}:[0-9]{{1,16}}$", "examples": ["9f2c:42"]}
@@ -125,36 +127,10 @@ SCHEMAS: dict[str, Any] = {
 
 
 def document(
-    transport: str, entity_tags: bool = False, stream: str | None = None, takes_messages: bool = False
+    transport: str, entity_tags: bool = False, stream: str | None = None, takes_messages: bool = False,
+    in_stream: Collection[str] = (),
 ) -> bytes:
-    """Return the document of a server of `transport`, as JSON.
-
-    `stream` is the media type of the ticks where the response is a stream; by default it is a batch.
-    """
-    ticks = _refusals(OF_TICKS)
-    parameters = [
-        query("after", CURSOR, "Everything after this cursor; by default from now on."),
-        query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
-              f"Names with commas between, each {SYMBOL_PATTERN}; by default all."),
-        query("mode", {"enum": ["every", "latest"]}, "Each tick once, or the newest of each symbol."),
-    ]
-    if stream is None:
-        ticks["200"] = content("Batch", "The ticks after the cursor.")
-    else:
-        ticks["200"] = {"description": "The ticks after the cursor, and from then on each when it comes.",
-                        "content": {stream: {"schema": {"type": "string"}}}}
-        parameters.append({
-            "name": "Last-Event-ID", "in": "header", "schema": CURSOR,
-            "description": "The cursor of the last event received; it counts in place of `after`.",
-        })
-    if entity_tags:
-        schema = {"type": "string", "pattern": f'^"{EPOCH.pattern}:[0-9]{{1,16}}"$'}
-        parameters.append({
-            "name": "If-None-Match", "in": "header", "schema": schema,
-            "description": "The tag of the response before, or the cursor in quotes.",
-        })
-        ticks["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
-        ticks["304"] = {"description": "Nothing new.", "headers": {"ETag": {"schema": {"type": "string"}}}}
+    """Return the document of a server of `transport`, as JSON; further arguments as in `ask_for_ticks`."""
     health = _refusals(OF_ANY_PATH) | {
         "200": content("Health", "It has caught up with the feed."),
         "503": content("Health", "It has not (yet)."),
@@ -169,7 +145,7 @@ def document(
         "info": {"title": f"Tickertape: {transport}", "version": "1",
                  "description": "One stock-ticker feed; see docs/contract.md."},
         "paths": {
-            "/ticks": {"get": {"operationId": "ticks", "parameters": parameters, "responses": ticks}},
+            "/ticks": {"get": ask_for_ticks(entity_tags, stream, in_stream)},
             **messages,
             "/health": {"get": {"operationId": "health", "responses": health}},
             "/stats": {"get": {"operationId": "stats", "responses": stats}},
@@ -177,6 +153,43 @@ def document(
         },
         "components": {"schemas": SCHEMAS},
     })
+
+
+def ask_for_ticks(entity_tags: bool, stream: str | None, in_stream: Collection[str]) -> dict[str, Any]:
+    """Return the description of the path at which clients get ticks.
+
+    `stream` is the media type of the ticks where the response is a stream; None where it is a batch. `in_stream`
+    are the refusals that are part of a stream, with status 200, and never an HTTP error.
+    """
+    responses = _refusals([code for code in OF_TICKS if code not in in_stream])
+    parameters = [
+        query("after", CURSOR, "Everything after this cursor; by default from now on."),
+        query("symbols", {"type": "string", "examples": ["AAA,BBB"]},
+              f"Names with commas between, each {SYMBOL_PATTERN}; by default all."),
+        query("mode", {"enum": ["every", "latest"]}, "Each tick once, or the newest of each symbol."),
+    ]
+    if stream is None:
+        responses["200"] = content("Batch", "The ticks after the cursor.")
+    else:
+        text = "The ticks after the cursor, and from then on each when it comes."
+        if in_stream:
+            text += f" A stream may end with a refusal, which has no HTTP status of its own: {', '.join(in_stream)}."
+        responses["200"] = {"description": text, "content": {stream: {"schema": {"type": "string"}}}}
+        parameters.append({
+            "name": "Last-Event-ID", "in": "header", "schema": CURSOR,
+            "description": "The cursor of the last event received; it counts in place of `after`.",
+        })
+    if entity_tags:
+        tag = f'(W/)?"{EPOCH.pattern}:[0-9]{{1,16}}"'
+        parameters.append({
+            "name": "If-None-Match", "in": "header",
+            "schema": {"type": "string", "pattern": rf"^(\*|{tag}(, {tag})*)$"},
+            "description": "The tag of the response before, or the cursor in quotes; a list of them; or `*` for any.",
+        })
+        tagged = {"ETag": {"schema": {"type": "string"}}}
+        responses["200"]["headers"] = tagged
+        responses["304"] = {"description": "Nothing new: the tag is one of those.", "headers": tagged}
+    return {"operationId": "ticks", "parameters": parameters, "responses": responses}
 
 
 def take_message() -> dict[str, Any]:
@@ -202,7 +215,7 @@ def content(schema: str, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": reference}}}
 
 
-def _refusals(codes: tuple[str, ...], schema: str = "Refusal") -> dict[str, Any]:
+def _refusals(codes: Sequence[str], schema: str = "Refusal") -> dict[str, Any]:
     """Return the descriptions of the responses for these refusals, by status; `schema` is that of their body."""
     by_status: dict[str, list[str]] = {}
     for code in codes:

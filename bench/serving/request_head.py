@@ -63,6 +63,10 @@ class RequestHead:
         text = self._fields.get(name)
         return None if text is None else text.strip().decode("latin-1")
 
+    def combined(self, name: bytes) -> str | None:
+        """Return a header that is a list, from all its lines (RFC 9110, section 5.3), or None; `name` in lower case."""
+        return ", ".join(self.values(name)) or None if self._again else self.value(name)
+
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None; `name` in any case."""
         return self.value(name.lower().encode())

@@ -174,10 +174,11 @@ def accepts(accept_encoding: str | None, coding: str) -> bool:
 
 
 def matches(if_none_match: str | None, tag: str) -> bool:
-    """Return True if an `If-None-Match` header names the tag (RFC 9110 §13.1.2; weak comparison)."""
+    """Return True if an `If-None-Match` header names the tag, or any by `*` (RFC 9110 §13.1.2; weak comparison)."""
     if if_none_match is None:
         return False
     if if_none_match == tag:
         return True
-    listed = (entry.strip().removeprefix("W/") for entry in if_none_match.split(","))
-    return any(entry in (tag, "*") for entry in listed)
+    if if_none_match.strip() == "*":   # alone: in a list it is no tag
+        return True
+    return any(entry.strip().removeprefix("W/") == tag for entry in if_none_match.split(","))

@@ -200,9 +200,11 @@ class Streaming(HttpBase):
     """Adds streams to an HTTP service, which is the next base: they begin after it, and end before it."""
 
     def __init__(self, chassis: Chassis, format: Format) -> None:
-        super().__init__(
-            chassis, openapi.document(chassis.config.transport, stream=format.headers["Content-Type"],
-                                      takes_messages=chassis.relay is not None))
+        in_stream = [code for code in openapi.OF_A_READ
+                     if format.refusal(Refusal(code, ""), None, "none", begins=True) is not None]
+        super().__init__(chassis, openapi.document(
+            chassis.config.transport, stream=format.headers["Content-Type"],
+            takes_messages=chassis.relay is not None, in_stream=in_stream))
         self.streams = Streams(chassis, format)
 
     async def start(self, sock: socket.socket) -> None:

@@ -32,7 +32,7 @@ from bench.report.data.run import optional_table
 from bench.scenario.fields import Table
 from bench.scenario.model import DEFAULT_CLIENT, Scenario
 from bench.simulation.calibration.costs import REFERENCE, CostKind, CostsFile, read_costs
-from bench.stats.run.prediction import COLUMNS
+from bench.stats.run.prediction import REQUIRED
 from bench.stats.run.summary import further_client
 
 MEASURED = shipped.path("results/reference")
@@ -88,12 +88,12 @@ def validation(results: Path, costs: CostsFile) -> pd.DataFrame | None:
     if costs.host_name == platform.node():
         for path in sorted(results.glob("[0-9]*/validation.csv"), reverse=True):
             if not (path.parent / "trials").is_dir():   # a run's copy is not a validation
-                return optional_table(path, COLUMNS)
+                return optional_table(path, REQUIRED)
     if not (REFERENCE.is_file() and REFERENCE_VALIDATION.is_file()):
         return None
     known = read_costs(REFERENCE)
     is_known = (known.host_name, known.made_at) == (costs.host_name, costs.made_at)
-    return optional_table(REFERENCE_VALIDATION, COLUMNS) if is_known else None
+    return optional_table(REFERENCE_VALIDATION, REQUIRED) if is_known else None
 
 
 def write(folder: Path, found: Baseline, checked: pd.DataFrame | None) -> None:

@@ -12,12 +12,12 @@ from remade import ONE, Made, maker, sets
 from typer.testing import CliRunner, Result
 
 from bench import cli, transports
-from bench.cli.validate import SHORT
+from bench.cli.validate import SHORT, _print_errors
 from bench.experiment import prepare
 from bench.records.trial_record import SCHEMA_VERSION, write_json
 from bench.report.figures.validation import HEADINGS
 from bench.simulation.calibration.costs import write_costs
-from bench.stats.run.prediction import LIMIT, QUANTITIES
+from bench.stats.run.prediction import LIMIT, QUANTITIES, ValidationRow
 
 pytestmark = pytest.mark.usefixtures("few_figures")
 
@@ -79,6 +79,18 @@ def test_an_interrupted_validation_goes_on(tmp_path: Path, made: Made) -> None:
 def test_every_predicted_figure_has_a_name_on_the_terminal_and_on_the_page() -> None:
     names = {quantity.name for quantity in (*QUANTITIES, LIMIT)}
     assert set(SHORT) == set(HEADINGS) == names
+
+
+def test_a_cell_of_several_runs_is_printed_with_each_ones_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = [ValidationRow("websocket", clients, 0.3, "latency_p50_ms", 1.0, 1.0, 0.0, 0.0, 0.0, 0.1, "yes", run)
+            for run, clients in (("slow", 100), ("fast", 100), ("fast", 200))]
+    _print_errors(rows, Path("a-validation"), as_json=False)
+    printed = [line.partition(" load")[0].split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in printed if line.startswith("websocket")] == [
+        "websocket 100 (slow)", "websocket 100 (fast)", "websocket 200"]
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from bench import transports
 from bench.errors import HostError
+from bench.experiment.plan import horizon_s
 from bench.experiment.requirements import (
     BROWSER_S,
+    EXCHANGE_S,
     PAGE_BYTES,
     PAGE_S,
     Requirements,
@@ -26,7 +29,6 @@ from bench.experiment.requirements import (
 from bench.feed import schedule
 from bench.scenario.fields import Table
 from bench.scenario.model import Scenario
-from bench.transports.short_polling.protocol import Options as ShortPolling
 
 PLENTY = Resources(10**13, 10**13, 10**7, 10**7)
 
@@ -137,13 +139,30 @@ def test_the_table_names_everything() -> None:
     assert table(needed, replace(PLENTY, files=-1))[4][1:] == ("300", "no limit")
 
 
-def test_new_connections_need_a_port_for_each_poll_of_a_second() -> None:
-    asked = scenario(load={"clients": [50]})
-    kept, opened = (
-        needs(asked, {"a": ShortPolling(interval_s=0.25, connection=how)}, ticks=10).ports
-        for how in ("keep-alive", "new")
-    )
-    assert opened - kept == 50 * 4
+@pytest.mark.parametrize(("name", "polling", "changes", "opened"), [
+    ("short_polling", {"interval_s": 0.25}, {}, 200),
+    ("long_polling", {"hold_s": 60.0}, {"feed": {"rate_per_s": 10.0}}, 500),   # a poll for each tick
+    ("long_polling", {"hold_s": 60.0}, {"feed": {"rate_per_s": 10.0, "symbols": 10},
+                                        "load": {"clients": [50], "symbols_per_client": 1}}, 50),
+    ("long_polling", {"hold_s": 0.5}, {"feed": {"rate_per_s": 0.01}}, 101),   # hardly any but empty ones
+    ("long_polling", {"hold_s": 60.0}, {"feed": {"rate_per_s": 5000.0}}, round(1 / EXCHANGE_S)),
+])
+def test_new_connections_need_a_port_for_each_poll_of_a_second(
+    name: str, polling: dict[str, Any], changes: dict[str, Any], opened: int
+) -> None:
+    asked = scenario(**{"load": {"clients": [50]}, "transports": {"a": {"transport": name}}} | changes)
+    both = (transports.options_of(name, {**polling, "connection": how}, "", "") for how in ("keep-alive", "new"))
+    kept, new = (needs(asked, {"a": options}, ticks=10).ports for options in both)
+    assert new - kept == opened
+
+
+def test_a_replayed_files_rate_is_that_of_its_ticks() -> None:
+    asked = scenario(feed={"schedule": "replay", "replay": {"file": "trades.csv"}}, load={"clients": [50]},
+                     transports={"a": {"transport": "long_polling"}})
+    polling = {"a": transports.options_of("long_polling", {"hold_s": 60.0, "connection": "new"}, "", "")}
+    few, many = (needs(asked, polling, ticks=round(rate_per_s * horizon_s(asked, polling))).ports
+                 for rate_per_s in (10, 20))
+    assert many - few == pytest.approx(500, abs=20)
 
 
 @pytest.mark.parametrize("feed", [

@@ -28,7 +28,7 @@ class Echo(BarePollService):
         if self.parks:
             self.parked.append(connection)
         else:
-            self.deliver(connection, self.chassis.response(parse_query(query)), head.value(b"if-none-match"), None)
+            self.deliver(connection, self.chassis.response(parse_query(query)), head.combined(b"if-none-match"), None)
 
     def release(self) -> None:
         connection = self.parked.pop(0)

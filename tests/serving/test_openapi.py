@@ -93,6 +93,14 @@ def test_a_stream_is_described_by_its_media_type_and_the_id_of_its_last_event() 
     assert "Last-Event-ID" in {parameter["name"] for parameter in ticks["parameters"]}
 
 
+def test_a_refusal_in_a_stream_has_no_status_of_its_own() -> None:
+    document = openapi.document("any", stream="text/plain", in_stream=["other-epoch", "left-tape"])
+    answers = orjson.loads(document)["paths"]["/ticks"]["get"]["responses"]
+    assert "409" not in answers
+    assert answers["410"]["description"] == "slow-client"
+    assert answers["200"]["description"].endswith(": other-epoch, left-tape.")
+
+
 @pytest.fixture(scope="module", params=list(OPTIONS))
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     feed = ScriptedFeed()

@@ -36,6 +36,8 @@ def test_a_head_is_read() -> None:
     assert (head.value(b"host"), head.header("X-A"), head.value(b"x-b")) == ("localhost", "1", None)
     assert (head.values(b"x-a"), head.values(b"x-b")) == (["1", "2"], [])
     assert head.tokens(b"connection") == ["keep-alive", "upgrade"]
+    assert (head.combined(b"x-a"), head.combined(b"host"), head.combined(b"x-b")) == ("1, 2", "localhost", None)
+    assert parse_head(GET + b"\r\n").combined(b"host") == "localhost"
 
 
 @pytest.mark.parametrize(("lines", "has_body"), [

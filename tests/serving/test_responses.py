@@ -37,6 +37,10 @@ def test_an_empty_answer_without_a_cursor_is_tagged_with_the_head() -> None:
         ("*", True),
         ('"e1:4"', False),
         ("e1:5", False),
+        (" * ", True),
+        ('"e1:4", *', False),   # a list has tags alone
+        ('"e1:4",, W/"e1:5"', True),
+        ('w/"e1:5"', False),
         ("", False),
     ],
 )

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 import pytest
 from memory_transport import MemoryTransport, chassis_of, publish
 
 from bench.serving.chassis import Chassis
 from bench.serving.fanout import WRITE_BUFFER_BYTES
+from bench.serving.openapi import OF_A_READ, OF_ANY_PATH
 from bench.serving.responses import stream_head
-from bench.serving.streams import LAST_CHUNK, Stream, Streams
+from bench.serving.streams import LAST_CHUNK, Stream, Streaming, Streams
 from bench.wire.contract import Batch, Cursor, Refusal, Request, Subscription
 from bench.wire.options import PushWire
 
@@ -112,6 +114,15 @@ def test_a_refusal_is_a_stream_of_its_own_or_an_http_error_as_the_format_says() 
         assert chassis.counts.refused == {"other-epoch": 1}
 
     run(act)
+
+
+def test_a_service_describes_as_http_errors_only_what_its_format_leaves_out_of_streams() -> None:
+    document = Streaming(chassis_of("streaming"), Plain()).description
+    assert document is not None
+    answers = orjson.loads(document)["paths"]["/ticks"]["get"]["responses"]
+    errors = {code for status in set(answers) - {"200"} for code in answers[status]["description"].split(", ")}
+    assert errors == {*OF_ANY_PATH, "bad-cursor"}
+    assert answers["200"]["description"].endswith(f": {', '.join(OF_A_READ[1:])}.")
 
 
 def test_streams_are_compressed_for_those_who_accept_it() -> None:

@@ -43,7 +43,7 @@ from bench.stats.trial.row import COLUMNS, WHOLE, WORDS, trial_figures
 
 VERDICT_WORDS = ("verdict", "reasons", "not_assessed")
 BESIDE = {
-    "measured": ("transport", "clients"), "validation": prediction.COLUMNS,
+    "measured": ("transport", "clients"), "validation": prediction.REQUIRED,
     "closed_forms": ("transport", "clients", "quantity", "value", "unit"),
     "other_rates": ("rate_per_s", "block", "transport", "clients", "age_excess_mean_ms", "server_cpu_us_per_update",
                     "bytes_per_update"),
@@ -51,7 +51,7 @@ BESIDE = {
 """Tables that only some runs have, by name, and the columns that each must have."""
 TEXTS = (
     "transport", "quantity", "met", "unit", "source", "kernel_latency_is_bound", "policy", "overflow", "asked",
-    "why_not", "role", "axis",
+    "why_not", "role", "axis", "run",
 )
 """The columns of tables beside a run's trials that hold text; all others hold numbers."""
 CONDENSED = ("trials.csv", "distributions.parquet", "timelines.parquet")

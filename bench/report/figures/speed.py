@@ -180,13 +180,18 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
         if mine:
             style.closed_form(axes, look, transport, [places[each.clients] + shift for each in mine],
                               [each.predicted / unit for each in mine])
+    _scale(axes, places, label, logarithmic=logarithmic)
+    _shade_checked(axes, run, places)
+
+
+def _scale(axes: Axes, places: Mapping[int, int], label: str, *, logarithmic: bool) -> None:
+    """Set both axes of a diagram by client counts, whose places are `places`; `label` is that of the values."""
     if logarithmic:
         axes.set_yscale("log")
         style.plain_ticks(axes, "y")
     else:
         axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
         axes.yaxis.set_major_formatter("{x:,.6g}")
-    _shade_checked(axes, run, places)
     axes.set_xticks(list(places.values()), [f"{clients:,}" for clients in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")

@@ -20,7 +20,7 @@ from bench.report.figures.validation import HEADINGS, goal_text, predicted_over_
 from bench.report.pages import render
 from bench.report.pages.render import Page
 from bench.report.tables.run import TextTable
-from bench.stats.run.prediction import FULL, LIMIT, QUANTITIES, ValidationRow, verdict_text
+from bench.stats.run.prediction import FULL, LIMIT, QUANTITIES, ValidationRow, ambiguous, verdict_text
 
 CAVEATS = (
     "The costs were fitted to other cells than these, which were named before the first trial. Measured and "
@@ -46,8 +46,8 @@ class ValidationPage:
     costs: str
     """The source of the costs, in words."""
     rows: Sequence[ValidationRow]
-    reasons: Mapping[tuple[str, int, str], str]
-    """The cause of each goal that was not shown to be met, by transport, clients and quantity."""
+    reasons: Mapping[tuple[str, str, int, str], str]
+    """The cause of each goal that was not shown to be met, by the key of its row."""
     notes: Sequence[str] = ()
     """Further notes: trials that were not VALID, searches that found nothing."""
 
@@ -88,6 +88,7 @@ def write(folder: Path, judged: ValidationPage) -> None:
 
 def _findings(judged: ValidationPage) -> list[str]:
     """Return a sentence for each quantity with a goal: its median and its largest error."""
+    names = _names(judged.rows)
     found = []
     for quantity in (*QUANTITIES, LIMIT):
         mine = [row for row in judged.rows if row.quantity == quantity.name and not math.isnan(row.goal)
@@ -99,7 +100,7 @@ def _findings(judged: ValidationPage) -> list[str]:
         found.append(
             f"{style.sentence(HEADINGS[quantity.name])}: off by {style.percent(middle, signed=False)} in the "
             f"median of {style.counted(len(mine), 'cell')}, at worst by {style.percent(worst.error)} "
-            f"({style.title(worst.transport)}, {style.counted(worst.clients, 'client')}); "
+            f"({names[worst.key]}, {style.counted(worst.clients, 'client')}); "
             f"{goal_text(worst.goal)}: {verdict_text([row.standing for row in mine])}.")
     return found
 
@@ -107,19 +108,27 @@ def _findings(judged: ValidationPage) -> list[str]:
 def _goals(judged: ValidationPage) -> TextTable:
     """Return the table of errors: a row per cell, an error and its verdict for each quantity with a goal."""
     quantities = [each.name for each in QUANTITIES if each.goal is not None]
-    cells = dict.fromkeys((row.transport, row.clients) for row in judged.rows if row.quantity != LIMIT.name)
-    by_key = {(row.transport, row.clients, row.quantity): row for row in judged.rows}
+    names = _names(judged.rows)
+    cells = dict.fromkeys(row.key[:3] for row in judged.rows if row.quantity != LIMIT.name)
+    by_key = {row.key: row for row in judged.rows}
     rows = []
-    for transport, clients in cells:
-        load = by_key[transport, clients, quantities[0]].load
-        errors = [_error(by_key[transport, clients, name]) for name in quantities]
-        rows.append((style.title(transport), f"{clients:,}", style.percent(load, 0, signed=False), *errors))
+    for cell in cells:
+        mine = [by_key[(*cell, name)] for name in quantities]
+        rows.append((names[mine[0].key], f"{mine[0].clients:,}", style.percent(mine[0].load, 0, signed=False),
+                     *map(_error, mine)))
     return TextTable(
         "errors", "Errors, cell by cell",
         ("", "clients", "load", *(HEADINGS[name] for name in quantities)),
         tuple(rows), note=(
             "Predicted ÷ measured − 1, with its 95 % interval between pairs of trials, and where it is "
             "relative to its goal. Load: share of the time that the server was busy."))
+
+
+def _names(rows: Sequence[ValidationRow]) -> dict[tuple[str, str, int, str], str]:
+    """Return the name of each row's transport by the row's key; with the run where several runs have that cell."""
+    several = ambiguous(rows)
+    return {row.key: style.title(row.transport)
+            + (f" ({row.run})" if (row.transport, row.clients) in several else "") for row in rows}
 
 
 def _error(row: ValidationRow) -> str:
@@ -133,9 +142,10 @@ def _error(row: ValidationRow) -> str:
 
 def _misses(judged: ValidationPage) -> TextTable:
     """Return the table of the goals that were not shown to be met, and the causes."""
+    names = _names(judged.rows)
     rows = [
-        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
-         row.standing, judged.reasons.get((row.transport, row.clients, row.quantity), "")
+        (names[row.key], f"{row.clients:,}", HEADINGS[row.quantity], style.percent(row.error),
+         row.standing, judged.reasons.get(row.key, "")
          or "No other measurement explains it.")
         for row in judged.rows if row.met in ("no", "open")
     ]
@@ -145,8 +155,9 @@ def _misses(judged: ValidationPage) -> TextTable:
 
 def _full(judged: ValidationPage) -> TextTable:
     """Return the table of every quantity of every cell."""
+    names = _names(judged.rows)
     rows = [
-        (style.title(row.transport), f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
+        (names[row.key], f"{row.clients:,}", HEADINGS[row.quantity], style.number(row.measured),
          style.number(row.predicted), _error(row))
         for row in judged.rows
     ]

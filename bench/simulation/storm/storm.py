@@ -64,6 +64,9 @@ class StormConditions:
     overflow: Overflow = "refused"
     """Treatment of an attempt that finds the backlog full."""
 
+    def __post_init__(self) -> None:
+        assert self.connection_s > 0, "where connections cost nothing there is no storm, and no share of their cost"
+
     @property
     def full_s(self) -> float:
         """CPU for an attempt that finds the backlog full."""

@@ -7,7 +7,7 @@
                            in costs.given.json until then
         simulated/         the held-out runs, simulated with these costs
         ────────────────────────────────────────────────
-        validation.csv     one row per cell and quantity
+        validation.csv     one row per run, cell and quantity
         report.html  report.md  figures/
 
 Everything below the line is made from the files above it; the simulated runs are made anew each time.
@@ -19,6 +19,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -70,7 +71,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
     resimulate.refuse_overlap(cells, resimulate.fitted_cells(costs), str(folder / NAMED))
     shutil.rmtree(folder / "simulated", ignore_errors=True)
     rows: list[ValidationRow] = []
-    reasons: dict[tuple[str, int, str], str] = {}
+    reasons: dict[tuple[str, str, int, str], str] = {}
     notes: list[str] = []
     for run in held_out:
         say(f"Simulating {run.name} …")
@@ -78,7 +79,7 @@ def judge(folder: Path, make_reporter: Callable[[int, int], Reporter], say: Call
         mine, theirs = open_run(run), open_run(resimulated.folder)
         found = prediction.pairs(*(prediction.figures(each.trials, each.distributions)
                                    for each in (mine, theirs)))
-        compared = prediction.compare(found)
+        compared = [replace(row, run=run.name) for row in prediction.compare(found)]
         rows += compared
         reasons |= _reasons(compared, found, _qualities(mine, costs))
         notes += _left_out(mine, found)
@@ -115,12 +116,12 @@ def _qualities(run: Reported, costs: CostsFile) -> dict[str, FitQuality]:
 
 
 def _reasons(rows: Sequence[ValidationRow], found: pd.DataFrame, qualities: Mapping[str, FitQuality]
-             ) -> dict[tuple[str, int, str], str]:
+             ) -> dict[tuple[str, str, int, str], str]:
     reasons = {}
     for row in rows:
         if row.met in ("no", "open"):
             cell = found[(found["transport"] == row.transport) & (found["clients"] == row.clients)]
-            reasons[row.transport, row.clients, row.quantity] = why(row, cell, qualities[row.transport])
+            reasons[row.key] = why(row, cell, qualities[row.transport])
     return reasons
 
 
@@ -139,7 +140,7 @@ def _left_out(measured: Reported, found: pd.DataFrame) -> list[str]:
 
 
 def _limits_of_both(measured: Reported, predicted: Reported
-           ) -> tuple[list[ValidationRow], dict[tuple[str, int, str], str]]:
+           ) -> tuple[list[ValidationRow], dict[tuple[str, str, int, str], str]]:
     """Return the capacity limits of both searches, and the causes of differences."""
     mine, theirs = measured.capacity_limits, predicted.capacity_limits
     assert mine is not None, f"{measured.folder}: no search"
@@ -148,11 +149,12 @@ def _limits_of_both(measured: Reported, predicted: Reported
     for place in range(len(mine)):
         ours = mine.iloc[place]
         simulated = theirs[theirs["transport"] == ours["transport"]].iloc[0]
-        row = prediction.compare_limits(
-            str(ours["transport"]), _number(ours["server_cpu"]), _state(ours), _state(simulated))
+        row = replace(prediction.compare_limits(
+            str(ours["transport"]), _number(ours["server_cpu"]), _state(ours), _state(simulated)),
+            run=measured.folder.name)
         rows.append(row)
         if row.met in ("no", "open"):
-            reasons[row.transport, row.clients, row.quantity] = (
+            reasons[row.key] = (
                 f"Measured: {_limit_text(ours)} (limited by: {ours['limited_by']}). Predicted: "
                 f"{_limit_text(simulated)} (limited by: {simulated['limited_by']})."
                 f"{GENERATOR * (ours['limited_by'] == 'generator')}{_unrest(measured, row)}")

@@ -83,6 +83,13 @@ class ValidationRow:
     """NaN: none, or none at this load."""
     met: str
     """`yes`, `no`, `open`; empty without a goal."""
+    run: str = ""
+    """The measured run, by its name among the validation's; empty in a table that does not say."""
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """Return what tells the row from all others of a validation."""
+        return self.run, self.transport, self.clients, self.quantity
 
     @property
     def standing(self) -> str:
@@ -91,6 +98,8 @@ class ValidationRow:
 
 
 COLUMNS = tuple(each.name for each in fields(ValidationRow))
+REQUIRED = tuple(name for name in COLUMNS if name != "run")
+"""The columns that every `validation.csv` has."""
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "unknown"
 PROVEN = {"yes": "inside with proof", "no": "outside with proof"}
 STANDINGS = (PROVEN["yes"], INSIDE, OUTSIDE, PROVEN["no"], UNKNOWN)
@@ -213,7 +222,14 @@ def table(rows: Sequence[ValidationRow]) -> pd.DataFrame:
 
 def from_table(frame: pd.DataFrame) -> list[ValidationRow]:
     """Return the rows of a `validation.csv` that was read."""
-    words = ("transport", "quantity", "met")
-    rows: list[Mapping[str, object]] = frame[list(COLUMNS)].to_dict("records")   # type: ignore[assignment]
+    words = ("transport", "quantity", "met", "run")
+    whole = frame.reindex(columns=list(COLUMNS))
+    rows: list[Mapping[str, object]] = whole.to_dict("records")   # type: ignore[assignment]
     return [ValidationRow(**{name: "" if name in words and value != value else value   # type: ignore[arg-type]
                              for name, value in row.items()}) for row in rows]
+
+
+def ambiguous(rows: Sequence[ValidationRow]) -> set[tuple[str, int]]:
+    """Return the cells, by transport and clients, of which several runs have a row: only the run tells these apart."""
+    first: dict[tuple[str, int, str], str] = {}
+    return {key[1:3] for key in (row.key for row in rows) if first.setdefault(key[1:], key[0]) != key[0]}

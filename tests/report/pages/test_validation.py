@@ -16,7 +16,7 @@ from bench.stats.run.prediction import QUANTITIES, ValidationRow
 
 def judged() -> ValidationPage:
     """Return a validation with one miss and one that is open."""
-    reasons = {("long_polling", 500, "latency_p50_ms"): "The load client's queue was longer."}
+    reasons = {("", "long_polling", 500, "latency_p50_ms"): "The load client's queue was longer."}
     return ValidationPage("a-validation", "costs measured on here", judged_rows(), reasons, ("A trial was left out.",))
 
 
@@ -57,6 +57,18 @@ def test_the_cells_of_a_transport_are_listed_together() -> None:
     page = validation.page(replace(judged(), rows=mixed))
     assert [row[:2] for row in page.leading[0].rows] == [
         ("mine", "20"), ("long polling", "20"), ("long polling", "50"), ("short polling", "50")]
+
+
+def test_a_cell_that_two_runs_have_is_listed_for_each_under_its_name() -> None:
+    """The other one keeps its own error and its own reason; a cell of one run is not named by it."""
+    first = judged_rows()[:len(QUANTITIES)]
+    rows = [replace(row, run="larger") for row in judged_rows()] + [replace(row, run="faster") for row in first]
+    reasons = {(run, "long_polling", 500, "latency_p50_ms"): f"That of {run}." for run in ("larger", "faster")}
+    page = validation.page(replace(judged(), rows=rows, reasons=reasons))
+    assert [row[:2] for row in page.leading[0].rows] == [
+        ("long polling (larger)", "500"), ("long polling (faster)", "500"), ("long polling", "900")]
+    assert [(row[0], row[-1]) for row in page.sections[0].rows][:2] == [
+        ("long polling (larger)", "That of larger."), ("long polling (faster)", "That of faster.")]
 
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:

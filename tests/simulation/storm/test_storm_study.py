@@ -31,6 +31,8 @@ def test_without_a_price_the_costs_file_has_it(scenario: Scenario) -> None:
     bare = scenario.model_copy(update={"storm": scenario.storm.model_copy(update={"connection_ms": None})})
     given = storm_study.conditions(bare, Costs(connection_s=0.004, request_s=0.0007, answer_s=0.0003))
     assert given.connection_s == pytest.approx(0.005)
+    with pytest.raises(AssertionError, match="connections cost nothing"):   # a user meets the command's refusal before
+        storm_study.conditions(bare, Costs())
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def test_right_costs_foretell_everything(measured: Path) -> None:
     with (measured / "validation.csv").open() as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["transport", "clients", "load", "quantity", "measured", "predicted", "error",
-                       "interval_low", "interval_high", "goal", "met"]
+                       "interval_low", "interval_high", "goal", "met", "run"]
     assert [row[3] for row in rows].count("knee_clients") == 2
     assert len(rows) == 1 + 8 * len(transports.own_names()) + 2
 
@@ -91,11 +91,24 @@ def test_wrong_costs_are_noticed_and_explained(measured: Path, tmp_path: Path) -
         assert by_key[transport, "server_cpu_us_per_update"].met == "no"
         assert by_key[transport, "server_cpu_us_per_update"].error > 0.2
         assert by_key[transport, "bytes_per_update"].met == "yes"
-        assert found.reasons[transport, 60, "server_cpu_us_per_update"]
+        assert found.reasons[by_key[transport, "server_cpu_us_per_update"].key]
     page = (folder / "report.html").read_text()
     assert "outside with proof" in page
     assert "costs measured on nowhere" in page
     assert (folder / "figures" / "predicted-over-measured.svg").is_file()
+
+
+def test_two_runs_with_the_same_cells_have_rows_and_reasons_of_their_own(measured: Path, tmp_path: Path) -> None:
+    folder = without_searches(measured, tmp_path / "twice")
+    names = validation.named(folder)
+    shutil.copytree(folder / "runs" / names["held_out"][0], folder / "runs" / "again")
+    write_json(folder / validation.NAMED, {
+        "schema_version": SCHEMA_VERSION, **names, "held_out": [*names["held_out"], "again"]})
+    found = judged(folder, expensive(priced(), 1.5))
+    assert len({row.key for row in found.rows}) == len(found.rows) == 2 * 8 * len(transports.own_names())
+    for run in (*names["held_out"], "again"):
+        assert found.reasons[run, "websocket", 60, "server_cpu_us_per_update"]
+        assert f"({run})" in (folder / "report.html").read_text()
 
 
 def test_costs_that_were_fitted_to_the_same_cells_are_refused(measured: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.stats.run.intervals import Interval
 from bench.stats.run.limit_search import SearchState
 from bench.stats.run.prediction import (
     QUANTITIES,
+    ambiguous,
     compare,
     compare_limits,
     figures,
@@ -138,10 +140,18 @@ def test_the_table_has_exactly_the_columns_that_are_promised() -> None:
     frame = table(rows)
     assert list(frame.columns) == [
         "transport", "clients", "load", "quantity", "measured", "predicted", "error", "interval_low",
-        "interval_high", "goal", "met",
+        "interval_high", "goal", "met", "run",
     ]
-    back = from_table(frame.replace({"": np.nan}))
-    assert str(back) == str(rows)
+    for written in (frame, frame.drop(columns="run")):   # one from before it named the run
+        assert str(from_table(written.replace({"": np.nan}))) == str(rows)
+
+
+def test_a_cell_that_several_runs_have_is_told_apart_by_the_run() -> None:
+    rows = [replace(row, run=run) for run in ("slow", "fast") for row in compared(trials(), trials(1.05)).values()]
+    assert len({row.key for row in rows}) == len(rows)
+    assert ambiguous(rows) == {(row.transport, row.clients) for row in rows}
+    assert ambiguous(rows[:len(rows) // 2]) == set()
+    assert from_table(table(rows))[-1].run == "fast"
 
 
 @pytest.mark.parametrize(("met", "error", "lies"), [

@@ -46,6 +46,22 @@ def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(feed: ScriptedFeed,
         assert (news.status, news.seqs, news.headers["ETag"]) == (200, [3], '"e1:3"')
 
 
+@pytest.mark.parametrize(("lines", "status"), [
+    (['W/"e1:2"'], 304), (['"e1:0", "e1:2"'], 304), (['"e1:0"', '"e1:2"'], 304), (["*"], 304), (['"e1:0"', "*"], 200),
+])
+def test_tags_may_be_weak_or_many_or_any_and_304_hands_over_nothing(
+    feed: ScriptedFeed, make: str, lines: list[str], status: int
+) -> None:
+    with running_server(feed, make) as server:
+        server.publish("AAA", "BBB")
+        with server.connect() as sock:
+            head = ["GET /ticks?after=e1:1 HTTP/1.1", "Host: localhost", *(f"If-None-Match: {line}" for line in lines)]
+            sock.sendall("\r\n".join([*head, "", ""]).encode())
+            assert int(sock.makefile("rb").readline().split()[1]) == status
+        counts = server.stop()
+        assert (counts["deliveries"], counts["answers_empty"]) == ((0, 1) if status == 304 else (1, 0))
+
+
 def test_without_entity_tags_an_empty_batch_comes_in_full(feed: ScriptedFeed, make: str) -> None:
     with running_server(feed, make, options={"entity_tags": False}) as server:
         answer = server.get("/ticks?after=e1:0", If_None_Match='"e1:0"')

@@ -30,6 +30,12 @@ def opened(server: Any, query: str = "", **headers: str) -> EventStream:
     return EventStream(server.connect(), query, **headers)
 
 
+def described(server: Any) -> dict[str, Any]:
+    """Return the responses to a request for ticks by status, as the server's own document has them."""
+    responses: dict[str, Any] = server.get("/openapi.json").json["paths"]["/ticks"]["get"]["responses"]
+    return responses
+
+
 def test_the_head_is_that_of_a_stream_which_nobody_may_keep_or_buffer(server: Any) -> None:
     with opened(server, Origin=SITE) as stream:
         head = stream.head
@@ -94,6 +100,7 @@ def test_a_clients_mistake_is_an_http_error(
 ) -> None:
     answer = server.get(f"/ticks{query}", **headers)
     assert (answer.status, answer.json["error"]) == (status, error)
+    assert error in described(server)[str(status)]["description"].split(", ")
     assert server.counts[f"refused_{error}"] == 1
 
 
@@ -103,6 +110,8 @@ def test_a_refusal_after_which_to_ask_again_is_an_event_and_the_end(server: Any)
         (refusal,) = stream.rest()
         assert (refusal.kind, refusal.last_id, stream.parser.retry_ms) == (b"refusal", b"e1:0", 0)
         assert orjson.loads(refusal.data)["error"] == "other-epoch"
+    assert "409" not in described(server)
+    assert "other-epoch" in described(server)["200"]["description"]
     assert server.counts["refused_other-epoch"] == 1
 
 
