@@ -291,8 +291,12 @@ class Referee:
 
     @property
     def most(self):
-        """The most ticks that are handed out at once."""
-        return min(self.shard.batch_max, self.shard.tape_ticks, self.shard.slow_client.buffer_ticks)
+        """The most ticks that are handed out at once. A push to a client that is up to date is under no policy."""
+        shard = self.shard
+        if shard.mode == "latest" and len(self.all_symbols) <= shard.batch_max:
+            return shard.tape_ticks
+        bounded = shard.mode == "every" and not shard.cycle.pushes
+        return min(shard.batch_max, shard.tape_ticks, shard.slow_client.buffer_ticks if bounded else math.inf)
 
     def fan_out(self, first, end):
         """Hand ticks to all who wait for one of them."""
@@ -308,7 +312,7 @@ class Referee:
             waiting = [client for client in self.parked if client in wanted]
         for client in waiting:
             self.cursor[client] = first
-            batch = self.read(client)
+            batch = self.read(client, None if shard.cycle.pushes else shard.slow_client)
             done = self.worker.bring(self.handing_s(batch))
             if shard.cycle.pushes:
                 self.env.process(self.pushed(client, batch, self.cursor[client], done))
@@ -317,10 +321,10 @@ class Referee:
 
     # What a request gets
 
-    def read(self, client):
+    def read(self, client, bound):
         shard, wants, cursor = self.shard, self.wants[client], self.cursor[client]
         try:
-            got = self.tape.read(wants, Cursor(ALL, cursor), shard.batch_max, shard.slow_client)
+            got = self.tape.read(wants, Cursor(ALL, cursor), shard.batch_max, bound)
         except Refusal as refusal:
             oldest = max(0, self.tape.head - shard.tape_ticks)   # as good as the oldest for its symbols alone
             self.cursor[client] = oldest if refusal.code == "left-tape" else self.tape.head
@@ -358,7 +362,7 @@ class Referee:
         answer = self.env.event()
 
         def turn():
-            batch = self.read(client)
+            batch = self.read(client, self.shard.slow_client)
             if not cycle.parks or batch.ticks or batch.refused:
                 answer.succeed((batch, done))
                 return request_s + self.handing_s(batch)
@@ -488,7 +492,7 @@ class Referee:
         got = []
 
         def turn():
-            got.append(self.read(client))
+            got.append(self.read(client, self.shard.slow_client))
             if asked_s is None and not got[0].ticks and not got[0].refused:
                 self.out[client] = False
                 return None

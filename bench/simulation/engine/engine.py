@@ -36,7 +36,7 @@ before it are taken in one go.
 
 A client whose socket is full is not parked: it "asks" again when the socket has drained.
 
-Known weaknesses: one read hands out no more ticks than one batch holds; the next read follows. A client that
+Known weaknesses: one read hands out no more ticks than one batch surely holds; the next read follows. A client that
 is refused twice in a row asks at once both times. A client that is too slow to be pushed to is disconnected
 when its socket has drained, not before. Clients that have fallen behind get what was handed out to the others,
 also where a worker that flushes has taken more.
@@ -296,7 +296,8 @@ class _Engine:
         first, arrival_s = self.head, self.tick_s
         begin_s = max(arrival_s, self.worker.free_s)
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
-        end = max(first + 1, min(end, first + self.tape.whole_up_to))
+        most = self.tape.pushed_up_to if self.shard.cycle.pushes else self.tape.whole_up_to
+        end = max(first + 1, min(end, first + most))
         self.counts.server["ticks"] += end - first
         self._fan_out(end, arrival_s, self.shard.costs.tick_s * (end - first))
 
@@ -313,9 +314,8 @@ class _Engine:
         pushes = self.shard.cycle.pushes
         who = self.waiting.peek(wanted) if pushes else self.waiting.wake(wanted)
         self.cursor[who] = first
-        batches = self.tape.alone(first, len(who))
-        if end > first + 1:
-            batches = self.tape.read(who, self.cursor[who], end)
+        batches = (self.tape.alone(first, len(who)) if end == first + 1
+                   else self.tape.handed(who, first, end, pushes))
         finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
         self._reply_to_authors(max(end, self.taken), self.worker.begun_s)
         if not len(who):
@@ -459,7 +459,7 @@ class _FlushingEngine(_Engine):
         end = int(np.searchsorted(self.tape.arrival_s, begin_s, "right"))
         taking_s = tick_s * self._take(end)
         while self.head < end:
-            self._fan_out(min(end, self.head + self.tape.whole_up_to), turn_s, taking_s)
+            self._fan_out(min(end, self.head + self.tape.pushed_up_to), turn_s, taking_s)
             taking_s = 0.0
         self._go_on(begin_s)
 

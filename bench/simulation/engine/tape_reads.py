@@ -32,8 +32,10 @@ is that of the schedule where none has come yet, also if another one overtakes i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.simulation.engine.inputs import Bools, Floats, Ints, Shard
 
@@ -49,6 +51,8 @@ class DeclaredSkips:
 
 NOTHING = np.empty(0, dtype=np.int64)
 NO_SKIPS = DeclaredSkips(NOTHING, NOTHING, NOTHING)
+ROWS = 1 << 22
+"""Limit of the clients of a fan-out that are read for at once, times its ticks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,9 +119,14 @@ class WorkerTape:
         self._payload = ticks.payload_bytes
         self._bytes_before = np.concatenate([[0], np.cumsum(ticks.payload_bytes)])
         self._known_chains: SymbolChains | None = None
-        bound = min(shard.tape_ticks, shard.batch_max, shard.slow_client.buffer_ticks)
-        self._plain_up_to = bound if shard.mode == "every" else 1
-        self.whole_up_to = bound
+        every = shard.mode == "every"
+        in_one = shard.batch_max
+        if not every and len(np.unique(ticks.symbol)) <= shard.batch_max:
+            in_one = shard.tape_ticks   # a batch has one tick of each symbol, however many it replaces
+        self.pushed_up_to = min(shard.tape_ticks, in_one)
+        """Largest number of ticks that one message surely hands to clients that are up to date: the policy for slow
+        clients is not for them."""
+        self.whole_up_to = min(self.pushed_up_to, shard.slow_client.buffer_ticks) if every else self.pushed_up_to
         """Largest number of ticks between cursor and head at which one batch surely holds everything."""
 
     def __len__(self) -> int:
@@ -138,24 +147,40 @@ class WorkerTape:
 
     def read(self, who: Ints, cursor: Ints, head: int) -> ResponseBatches:
         """Return the batch of each client in `who`, which has read up to `cursor` of `head` ticks."""
+        return self._read(who, cursor, head, self._shard.slow_client.buffer_ticks)
+
+    def handed(self, who: Ints, first: int, head: int, pushes: bool) -> ResponseBatches:
+        """Return the batch of each client in `who`, all of which wait for news at `first`.
+
+        Where the server `pushes`, none of them counts as slow. Clients are read for one part after the other, so that
+        memory stays flat.
+        """
+        buffer = len(self) if pushes else self._shard.slow_client.buffer_ticks
+        each = max(ROWS // (head - first), 1)
+        parts = [who[begin : begin + each] for begin in range(0, max(len(who), 1), each)]
+        return _joined([self._read(part, np.full(len(part), first), head, buffer) for part in parts])
+
+    def _read(self, who: Ints, cursor: Ints, head: int, buffer: int) -> ResponseBatches:
+        """Return the batches of clients that may be `buffer` ticks behind."""
         behind = head - cursor
         furthest = int(behind.max(initial=0))
         no, at_head = np.broadcast_to(np.False_, len(who)), np.broadcast_to(head, len(who))
         if furthest == 0:
             return ResponseBatches(behind, behind, at_head, no, no, no, NOTHING)
-        if self._shard.subscribed is None and furthest <= self._plain_up_to:
+        plain_up_to = min(self.pushed_up_to, buffer) if self._shard.mode == "every" else 1
+        if self._shard.subscribed is None and furthest <= plain_up_to:
             size = self._bytes_before[head] - self._bytes_before[cursor]
             return ResponseBatches(behind, size, at_head, no, no, no, spans(cursor, behind))
         batch, tick = np.repeat(np.arange(len(who)), behind), spans(cursor, behind)
         if self._shard.subscribed is not None:
             wanted = self._shard.subscribed[who[batch], self.symbol[tick]]
             batch, tick = batch[wanted], tick[wanted]
-        return self._ruled(batch, tick, cursor, head)
+        return self._ruled(batch, tick, cursor, head, buffer)
 
-    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int) -> ResponseBatches:
+    def _ruled(self, batch: Ints, tick: Ints, cursor: Ints, head: int, buffer: int) -> ResponseBatches:
         """Apply the rules to the wanted ticks between cursor and head."""
         shard, count = self._shard, len(cursor)
-        policy, buffer = shard.slow_client.policy, shard.slow_client.buffer_ticks
+        policy = shard.slow_client.policy
         wanted = np.bincount(batch, minlength=count)
         oldest = head - shard.tape_ticks
         left = np.bincount(batch[tick < oldest], minlength=count) > 0
@@ -237,6 +262,25 @@ class MessageTape(WorkerTape):
             self._bytes_before[first + 1 : end + 1] = self._bytes_before[first] + np.cumsum(self._payload[first:end])
             self._known_chains = None
         return first
+
+
+def _joined(parts: list[ResponseBatches]) -> ResponseBatches:
+    """Return the batches of several parts as one."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(len(each.updates) for each in parts)])
+
+    def column(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(each, name) for each in parts])
+
+    def skips(kind: str) -> DeclaredSkips:
+        found: list[DeclaredSkips] = [getattr(each, kind) for each in parts]
+        return DeclaredSkips(
+            np.concatenate([each.batch + start for each, start in zip(found, starts, strict=False)]),
+            np.concatenate([each.tick for each in found]), np.concatenate([each.count for each in found]))
+
+    return ResponseBatches(*map(column, ("updates", "bytes", "cursor", "more", "left", "slow", "tick")),
+                           conflated=skips("conflated"), dropped=skips("dropped"))
 
 
 def spans(start: Ints, count: Ints) -> Ints:

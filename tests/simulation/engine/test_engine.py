@@ -11,6 +11,7 @@ from random_shards import LATE_AFTER_S, Kept, records, shards, two_way
 from referee import Referee
 
 from bench.scenario.model import SlowClient
+from bench.simulation.engine import tape_reads
 from bench.simulation.engine.engine import simulate
 from bench.simulation.engine.inputs import (
     COUNTED,
@@ -102,6 +103,26 @@ def test_a_turn_of_the_timer_waits_in_line_behind_drained_sockets():
         Costs(tick_s=0.018, answer_s=0.024, update_s=0.016, byte_s=0.000155), NetworkDelays(3e-5, 4e-5, 0.006),
         t0_s=0.5, t1_s=2.0, late_after_s=0.8, slow_client=SlowClient(policy="conflate"),
         slow_links=SlowLinks(0.9, 1000.0, overhead_bytes=7.0, bound_bytes=350.5, resume_bytes=90.0)))
+
+
+@pytest.mark.parametrize("flush_s", [0.0, 0.5])
+@pytest.mark.parametrize(("mode", "updates", "conflated"), [("every", 25, 0), ("latest", 2, 23)])
+@pytest.mark.parametrize("policy", ["conflate", "drop-oldest", "disconnect"])
+def test_ticks_that_come_together_are_one_message_to_clients_that_are_up_to_date(
+    monkeypatch, flush_s, mode, updates, conflated, policy
+):
+    """They are behind by all these ticks, but not slow; and each symbol's newest fits into a batch. They are read for
+    one after the other."""
+    monkeypatch.setattr(tape_reads, "ROWS", 1)
+    ticks = FeedTicks(np.arange(25), np.full(25, 1.0), np.arange(25) % 2, np.full(25, 100))
+    kept, shard = Kept(), Shard(
+        3, np.arange(4), ticks, Cycle(pushes=True, flush_s=flush_s), Costs(answer_s=1e-3, update_s=1e-4),
+        NetworkDelays(0.003, 0.002), t0_s=0.5, t1_s=2.0, late_after_s=0.8, mode=mode,
+        batch_max=25 if mode == "every" else 2, slow_client=SlowClient(policy=policy, buffer_ticks=3))
+    found = simulate(shard, kept)
+    assert found.counted["messages"].tolist() == [1] * 4
+    assert [row[4] for row in kept.deliveries] == [updates] * 4 * updates
+    assert sum(row[3] for row in kept.skips) == 4 * conflated
 
 
 @given(shard=shards(("short", "long", "push")), switches=st.sampled_from([0.3, 5.0]),
