@@ -28,10 +28,13 @@ It is without bound only from λ(t + Nu) = 1 on, since ticks that come during a 
 flush, ticks are taken when they come, and a message carries k = 1 + λF of them from the view of any one of them
 (λ of the whole feed, where all are Poisson):
 
-    (N + 1)(c + ku)/2 + a wait          the wait: a fan-out that lasts longer than F makes the next one late
+    (N + 1)(c + ku)/2 + a wait          the wait: a fan-out that lasts longer than F takes the next turn with it
 
-A server whose fan-outs all last longer than F sends one after the other, as without flush; so the time from a
-tick to its message is at least that without flush.
+Turns that pass during a fan-out are left out, and the timer goes on with the next one. So from one turn to the next it
+is mF, where m depends on the ticks that came in the time before: a Markov chain (`_gaps`). A random tick is in a time
+that is as much longer as it is more likely met, so it waits F E[m²]/(2 E[m]) for its turn, is one of
+k = 1 + λF E[m²]/E[m], and there are 1/(F E[m]) turns per second. A server whose fan-outs last many F sends one after
+the other, as without flush; so the time from a tick to its message is at least that without flush.
 
 In the mode `latest` a message of k ticks for a client has s (1 − (1 − 1/s)^k) updates in place of k: no more than
 its symbols.
@@ -39,16 +42,18 @@ its symbols.
 Known weakness: one size of tick; clients that can't keep up with the pushes delay no other client; without flush
 a read of several ticks in the mode `latest` conflates them, which makes its fan-out shorter here, and is left out of
 the share conflated and of the CPU. The phase of the timer is one for all clients of a server, so with ticks that are
-equally spaced one trial is at F/2 only on average over trials. The wait counts a late fan-out's effect on the next
-one alone.
+equally spaced one trial is at F/2 only on average over trials. What is conflated, and the longest latency, are those
+of a server that leaves out no turn.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TypeVar
+
+import numpy as np
+import scipy
 
 from bench.transports.cycle import Cycle
 from bench.transports.model import Conditions, Messages, for_poisson_ticks
@@ -62,7 +67,13 @@ __all__ = [
 """The forms that `bench.transports.model.Model` lists: a pushing transport's `model` has all of them."""
 
 P = TypeVar("P", bound=PushWire)
-NORMAL = NormalDist()
+Gaps = tuple[float, ...]
+"""The shares of the hand-outs that are followed by the next one after 1, 2, … turns of the timer."""
+MOST_GAP = 16
+"""The turns from one hand-out to the next from which on a server is taken to send one after the other."""
+NEVER = 1e-6
+"""The probability below which no turn is left out."""
+TICKS_MOST = 1 << 40
 
 
 def flush_s(options: PushWire) -> float:
@@ -143,7 +154,8 @@ def server_s(options: PushWire, load: ServerLoad, jobs: Jobs, round_trip_s: floa
     if not options.flush_ms:
         return at_once_s
     every_s = flush_s(options)
-    after_s = _overrun_s(load, jobs, every_s) + _place_s(load, jobs, ticks_met(load, every_s))
+    gaps = _gaps(load, jobs, every_s)
+    after_s = _overrun_s(load, jobs, every_s, gaps) + _place_s(load, jobs, _ticks_met(load, every_s, gaps))
     return max(after_s, at_once_s - every_s / 2)
 
 
@@ -156,40 +168,43 @@ def messages(options: PushWire, load: ServerLoad, jobs: Jobs, round_trip_s: floa
     if not options.flush_ms:
         return Messages(shared, max(2 * shared - 1, 0.0))
     every_s = flush_s(options)
-    own = load.rate_per_s * every_s
-    flushed = _heard(load, every_s) / own
+    gaps = _gaps(load, jobs, every_s) if math.isfinite(reads.ticks) else (1.0,)
+    own = load.rate_per_s * every_s * _mean(gaps)
+    flushed = sum(share * _heard(load, every_s * turns) for turns, share in enumerate(gaps, 1)) / own
     if shared < flushed:
         return Messages(shared, max(2 * shared - 1, 0.0))
-    if not load.regular:
-        return Messages(flushed, math.exp(-own))
-    single = sum(probability * ticks * load.share * (1 - load.share)**max(ticks - 1, 0)
-                 for probability, ticks in _evenly_spaced(load.feed_per_s * every_s))
-    return Messages(flushed, single / own)
+    return Messages(flushed, sum(share * _alone(load, every_s * turns) for turns, share in enumerate(gaps, 1)) / own)
 
 
 def ticks_met(load: ServerLoad, every_s: float) -> float:
-    """Return the mean number of ticks in the batch that a random tick is in, for all symbols together."""
+    """Return the mean number of ticks in the batch that a random tick is in, for all symbols together, where no turn
+    is left out."""
+    return _ticks_met(load, every_s, (1.0,))
+
+
+def _ticks_met(load: ServerLoad, every_s: float, gaps: Gaps) -> float:
     expected = load.feed_per_s * every_s
     if not load.regular or not expected:
-        return 1 + expected
-    return sum(probability * ticks**2 for probability, ticks in _evenly_spaced(expected)) / expected
+        return 1 + expected * _mean(gaps, 2) / _mean(gaps)
+    squares = sum(share * probability * ticks**2 for turns, share in enumerate(gaps, 1)
+                  for probability, ticks in _evenly_spaced(expected * turns))
+    return squares / (expected * _mean(gaps))
 
 
 def _heard(load: ServerLoad, every_s: float) -> float:
-    """Return the share of the flushes that have a tick for one client."""
+    """Return the share of the flushes that have a tick for one client, `every_s` after the one before."""
     if not load.regular:
         return -math.expm1(-load.rate_per_s * every_s)
     return sum(probability * load.heard(ticks)
                for probability, ticks in _evenly_spaced(load.feed_per_s * every_s))
 
 
-def _updates(load: ServerLoad, every_s: float) -> float:
-    """Return the mean number of updates that one client gets of a flush."""
-    if math.isinf(load.symbols):
-        return load.rate_per_s * every_s
+def _alone(load: ServerLoad, every_s: float) -> float:
+    """Return the share of such flushes that have one tick for one client."""
+    own = load.rate_per_s * every_s
     if not load.regular:
-        return -load.symbols * math.expm1(-load.rate_per_s * every_s / load.symbols)
-    return sum(probability * load.updates(ticks)
+        return own * math.exp(-own)
+    return sum(probability * ticks * load.share * (1 - load.share)**max(ticks - 1, 0)
                for probability, ticks in _evenly_spaced(load.feed_per_s * every_s))
 
 
@@ -207,22 +222,56 @@ def _place_s(load: ServerLoad, jobs: Jobs, ticks: float) -> float:
     return place_s(load.clients * heard, jobs.answer_s + jobs.update_s * load.updates(ticks) / heard)
 
 
-def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float) -> float:
-    """Return the mean time in seconds by which the timer's turn is late.
-
-    The turn may find the server with a tick, or with the fan-out before it. The length of a fan-out is taken
-    as normally distributed: its number of ticks is, if it is large, and a short one is never late.
-    """
-    expected = load.feed_per_s * every_s
+def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float, gaps: Gaps) -> float:
+    """Return the mean time in seconds that a tick waits for its turn beyond half of `every_s`: for turns that are left
+    out, and for a tick that the turn finds the server with."""
     tick_wait_s = random_wait_s(load.feed_per_s * jobs.tick_s, load.feed_per_s * jobs.tick_s**2)
-    further = load.updates(expected + 1) - load.updates(expected)   # updates of one tick more
-    mean_s = expected * jobs.tick_s + load.clients * (
-        _heard(load, every_s) * jobs.answer_s + _updates(load, every_s) * jobs.update_s)
-    spread_s = 0.0 if load.regular else math.sqrt(expected) * (jobs.tick_s + load.clients * further * jobs.update_s)
-    if not spread_s:
-        return tick_wait_s + max(mean_s - every_s, 0.0)
-    spare = (every_s - mean_s) / spread_s
-    return tick_wait_s + spread_s * NORMAL.pdf(spare) - (every_s - mean_s) * NORMAL.cdf(-spare)
+    return tick_wait_s + every_s / 2 * (_mean(gaps, 2) / _mean(gaps) - 1)
+
+
+def _mean(gaps: Gaps, power: int = 1) -> float:
+    """Return the mean of a power of the turns from one hand-out to the next."""
+    return sum(share * turns**power for turns, share in enumerate(gaps, 1))
+
+
+@lru_cache(maxsize=64)
+def _gaps(load: ServerLoad, jobs: Jobs, every_s: float) -> Gaps:
+    """Return the turns from one hand-out to the next, of a server that keeps up."""
+    def lasts(turns: int, before: int) -> float:
+        """Return the probability that the fan-out of the ticks of `before` turns lasts at least `turns` turns."""
+        return _at_least(load, _ticks_that_last(load, jobs, every_s * turns), load.feed_per_s * every_s * before)
+
+    if lasts(1, 1) < NEVER:
+        return (1.0,)
+    table = np.array([[1.0, *(lasts(turns, before) for turns in range(1, MOST_GAP)), 0.0]
+                      for before in range(1, MOST_GAP + 1)])
+    steps = (np.eye(MOST_GAP) - np.diff(table)) / 2   # half of the time it stays, so that no cycle remains
+    found = np.linalg.matrix_power(steps, 1 << 30)[0]
+    return tuple((found / found.sum()).tolist())
+
+
+def _at_least(load: ServerLoad, ticks: float, expected: float) -> float:
+    """Return the probability of at least so many ticks where `expected` come on average."""
+    if math.isinf(ticks):
+        return 0.0
+    if load.regular:
+        return sum(probability for probability, count in _evenly_spaced(expected) if count >= ticks)
+    return float(scipy.special.gammainc(ticks, expected))
+
+
+@lru_cache(maxsize=4096)
+def _ticks_that_last(load: ServerLoad, jobs: Jobs, seconds: float) -> float:
+    """Return the least number of ticks whose fan-out lasts so long; infinity if none does."""
+    def lasts_s(ticks: float) -> float:
+        return load.clients * (load.heard(ticks) * jobs.answer_s + load.updates(ticks) * jobs.update_s)
+
+    low, high = 0, TICKS_MOST
+    if lasts_s(high) < seconds:
+        return math.inf
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if lasts_s(middle) >= seconds else (middle, high)
+    return high
 
 
 @lru_cache(maxsize=64)

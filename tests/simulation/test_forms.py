@@ -132,13 +132,14 @@ def test_a_pushed_poisson_feed_waits_for_the_reads_before_it(busy: float, update
     assert found.cpu_per_update_s == pytest.approx(due.cpu_per_update_s, rel=0.02)
 
 
-@pytest.mark.parametrize(("flush_s", "measure_s"), [(0.0173, 8), (0.1271, 15), (0.9877, 40)])
+@pytest.mark.parametrize(("flush_s", "measure_s"), [(0.0173, 20), (0.1271, 60), (0.9877, 60)])
+@pytest.mark.parametrize("busy", [0.9, 1.3])
 @pytest.mark.parametrize("regular", [False, True])
 def test_a_flushed_push_waits_for_the_timer_and_shares_messages(
-    flush_s: float, measure_s: float, regular: bool
+    flush_s: float, measure_s: float, busy: float, regular: bool
 ) -> None:
-    """Where a fan-out takes nearly as long as the time to the next; the feed is 50 ticks per second."""
-    clients, rate_per_s, busy = 8, 50.0, 0.9
+    """Where a fan-out takes nearly as long as the time to the next, or longer; the feed is 50 ticks per second."""
+    clients, rate_per_s = 8, 50.0
     costs = Costs(tick_s=1e-4, answer_s=busy * flush_s * 0.7 / clients,
                   update_s=busy * 0.25 / rate_per_s / clients)
     net, options = NetworkDelays(0.0, 0.001), options_of("websocket", flush_ms=1000 * flush_s)

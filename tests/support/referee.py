@@ -248,36 +248,38 @@ class Referee:
         return self.shard.costs.tick_s
 
     def flushes(self):
-        """Run the timer: its turns come at equal distances, except those that pass before the last one was served."""
+        """Run the timer: its turns come at equal distances, except those that pass before the last one is over."""
         every_s = self.shard.cycle.flush_s
         phase_s, number = every_s * self.draw(Stream.FLUSH, 0), 0
         while True:
             yield self.until(phase_s + number * every_s)
-            begun = self.env.event()
-            self.turning = self.worker.put(partial(self.flush, begun))
-            yield begun
+            over = self.env.event()
+            self.turning = self.worker.put(partial(self.flush, over))
+            yield over
             while phase_s + number * every_s <= self.env.now:
                 number += 1
 
-    def flush(self, begun):
+    def flush(self, over):
         """Serve a turn of the timer: the worker hands out all that has come."""
-        begun.succeed()
         new, self.taken = self.come - self.taken, self.come
         self.answers_authors(self.taken, self.turning)
         if self.tape.head == self.come:
+            over.succeed()
             return None
-        self.hands_out(self.come)
+        self.hands_out(self.come, over)
         return self.shard.costs.tick_s * new
 
-    def hands_out(self, end):
-        """Hand out the ticks up to `end`, batch by batch."""
+    def hands_out(self, end, over):
+        """Hand out the ticks up to `end`, batch by batch; then the turn is `over`."""
         first = self.tape.head
         self.fan_out(first, min(end, first + self.most))
-        if self.tape.head < end:
-            self.worker.bring(partial(self.goes_on, end))
+        self.worker.bring(partial(self.goes_on, end, over))
 
-    def goes_on(self, end):
-        self.hands_out(end)
+    def goes_on(self, end, over):
+        if self.tape.head == end:
+            over.succeed()
+            return None
+        self.hands_out(end, over)
         return 0.0
 
     def takes(self, first):

@@ -66,6 +66,28 @@ def test_messages_are_the_flushes_that_find_something(regular: bool, symbols: in
     assert pushing.ticks_met(load, 1.0) == pytest.approx((met**2).sum() / met.sum(), rel=0.01)
 
 
+@pytest.mark.parametrize("regular", [True, False])
+@pytest.mark.parametrize("busy", [0.7, 0.95, 1.05, 1.6])
+def test_turns_that_pass_during_a_fan_out_are_left_out(busy: float, regular: bool) -> None:
+    """The fan-outs of a server are played one after the other; `busy` is their mean length in turns."""
+    rng, count, every_s, load = np.random.default_rng(5), 100_000, 0.1, ServerLoad(100, 43.0, 43.0, regular)
+    jobs = Jobs(answer_s=0.6 * busy * every_s / 100, update_s=0.4 * busy / 43.0 / 100)
+    at_s = np.arange(count) / 43.0 if regular else np.cumsum(rng.exponential(1 / 43.0, count))
+    turn_s, taken, waits_s, sizes = 0.05, 0, 0.0, []
+    while taken < count:
+        end = int(np.searchsorted(at_s, turn_s, "right"))
+        waits_s += float((turn_s - at_s[taken:end]).sum())
+        sizes.append(end - taken)
+        lasts_s = 100 * (jobs.answer_s * (end > taken) + jobs.update_s * (end - taken))
+        turn_s, taken = turn_s + every_s * (1 + math.floor(lasts_s / every_s)), end
+    ticks, options = np.array(sizes), PushWire(flush_ms=1000 * every_s)
+    place_s = 101 / 2 * (jobs.answer_s + jobs.update_s * (ticks**2).sum() / count)
+    found, server_s = (form(options, load, jobs, 0.0) for form in (pushing.messages, pushing.server_s))
+    assert found.per_tick == pytest.approx((ticks > 0).sum() / count, rel=0.03)
+    assert found.single == pytest.approx((ticks == 1).sum() / count, abs=0.01)
+    assert server_s == pytest.approx(waits_s / count - every_s / 2 + place_s, rel=0.05)
+
+
 @given(RATES, st.integers(1, 5), st.sampled_from(["every", "latest"]), st.booleans())
 def test_the_shorter_the_flush_the_more_it_is_like_none(
     rate_per_s: float, symbols: int, mode: str, regular: bool

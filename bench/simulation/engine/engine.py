@@ -461,7 +461,7 @@ class _FlushingEngine(_Engine):
         while self.head < end:
             self._fan_out(min(end, self.head + self.tape.pushed_up_to), turn_s, taking_s)
             taking_s = 0.0
-        self._go_on(begin_s)
+        self._go_on(max(begin_s, self.worker.free_s))
 
     def _take(self, end: int) -> int:
         """Count the ticks up to `end` as taken, and return the number of new ones."""
@@ -470,10 +470,10 @@ class _FlushingEngine(_Engine):
         self.counts.server["ticks"] += new
         return new
 
-    def _go_on(self, begun_s: float) -> None:
-        """Set the timer to its next turn after `begun_s`, and past those that find no tick for certain: the worker gets
+    def _go_on(self, done_s: float) -> None:
+        """Set the timer to its next turn after `done_s`, and past those that find no tick for certain: the worker gets
         to them before the next tick's or message's arrival, and no drained socket is in line before them."""
-        self.timer.pass_over(begun_s)
+        self.timer.pass_over(done_s)
         arrival_s = min(self._arrival_s, self.message_s)
         if self.worker.free_s < arrival_s < math.inf:
             self.timer.pass_over(math.nextafter(min(arrival_s, self.events.first_s), -math.inf))

@@ -4,7 +4,8 @@
     ──────────●──────────────●──────────────●──────────────●──────►        phase: uniform in [0, F), one draw per worker
 
 At a turn the worker hands out what has come since the turn before. If it is busy then, it does so as soon as it
-gets to it, and turns that passed meanwhile are left out: the timer goes on with the next instant of its grid.
+gets to it. Turns that pass until it is done are left out, and the timer goes on with the next instant of its grid: so a
+hand-out that takes a little longer than F halves the number of turns.
 
 Known weakness: a turn that finds nothing costs nothing.
 """

@@ -125,6 +125,21 @@ def test_ticks_that_come_together_are_one_message_to_clients_that_are_up_to_date
     assert sum(row[3] for row in kept.skips) == 4 * conflated
 
 
+@pytest.mark.parametrize(("takes", "apart"), [(0.4, 1), (0.99, 1), (1.01, 2), (1.99, 2), (2.01, 3)])
+def test_turns_that_pass_during_a_hand_out_are_left_out(takes, apart):
+    """As the server's own timer does: it looks for its next turn when the one before is over."""
+    every_s, clients = 0.1, 4
+    due_s = np.arange(0.0, 4.0, 0.001)
+    ticks = FeedTicks(np.arange(len(due_s)), due_s, np.zeros(len(due_s), dtype=int), np.full(len(due_s), 100))
+    kept, shard = Kept(), Shard(
+        3, np.arange(clients), ticks, Cycle(pushes=True, flush_s=every_s), Costs(answer_s=takes * every_s / clients),
+        NetworkDelays(0.003, 0.002), t0_s=0.5, t1_s=2.0, late_after_s=0.8)
+    simulate(shard, kept)
+    seen_s = np.unique([app_s for client, *_, app_s, _ in kept.deliveries if client == 0])
+    assert np.diff(seen_s) == pytest.approx(apart * every_s)
+    assert_same(shard)
+
+
 @given(shard=shards(("short", "long", "push")), switches=st.sampled_from([0.3, 5.0]),
        timer_s=st.sampled_from([0.0, 0.0011, 0.04]), slower=st.sampled_from([1e-5, 2e-2]))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
