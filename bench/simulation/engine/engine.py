@@ -110,6 +110,8 @@ class _Engine:
         """Number of ticks that the worker has taken and handed out."""
         self.taken = 0
         """Number of ticks that a worker that flushes has taken; those from `head` on wait for the timer."""
+        self.accepted_s = -math.inf
+        """The instant at which the worker was done with the message that it accepted last: ticks come in this order."""
         self.answered = 0
         """Number of ticks whose authors were answered, where clients send messages."""
         self.cursor = np.zeros(count, dtype=np.int64)
@@ -274,7 +276,8 @@ class _Engine:
                 self.uplinks.reply(np.array([message]), done_s)
                 return
         else:
-            done_s = begin_s + work_s
+            done_s = self.worker.would_be_done_s(at_s, work_s)
+        done_s = self.accepted_s = max(done_s, math.nextafter(self.accepted_s, math.inf))
         hop_s = self.shard.net.hop_s
         self.uplinks.numbered_s[message] = done_s + hop_s / 2
         place = self.tape.accept(message, done_s + hop_s)

@@ -121,6 +121,12 @@ class ServerQueue:
             return float(coldness(arrival_s - self.free_s))
         return float(warmed(self._cold, self.free_s - self._woke_s))
 
+    def would_be_done_s(self, arrival_s: float, service_s: float) -> float:
+        """Return when a job that arrives then, after all jobs so far, would be done if it were served."""
+        cold = self.coldness_at(arrival_s) if self._sleeps else 0.0
+        woken_s = self._switch_s + cold * self._wake_s if arrival_s > self.free_s else 0.0
+        return max(arrival_s, self.free_s) + service_s * (1 + cold * self._cold_share) + woken_s
+
     def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
         """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,)."""
         if self._sleeps:

@@ -13,8 +13,8 @@ worker has taken it, before it goes out to anybody. A message beyond the rate of
 when its job is done.
 
 A message whose author has another worker comes as a tick alone. It waits there as long as a message that reached this
-worker at the same instant would wait here: all workers hand out the same ticks at the same time. It takes none of this
-worker's time, is never refused, and waits for none of its author's others.
+worker at the same instant would wait here, a wake-up included: all workers hand out the same ticks at the same time. It
+takes none of this worker's time, is never refused, and waits for none of its author's others.
 
 Known weaknesses: the part of a message's cost that its answer takes is charged when the message comes. A message that
 is refused costs as much as one that is accepted. A slow link delays neither messages nor their answers. Nothing is sent

@@ -147,3 +147,12 @@ def test_random_jobs_find_it_asleep_as_often_as_it_is(busy):
     worker = ServerQueue(0.0, float(at[-1]), switch_s=switch_s)
     worker.serve(at, np.full(count, service_s))
     assert worker.busy_s / at[-1] == pytest.approx(busy, abs=0.01)
+
+
+@given(jobs=st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), cold=COLD)
+def test_what_would_be_done_is_done_then_if_it_is_served(jobs, cold):
+    worker, at_s = ServerQueue(0.0, 9.0, *cold), 0.0
+    for gap_s, service_s in jobs:
+        at_s += gap_s
+        expected = worker.would_be_done_s(at_s, service_s)
+        assert worker.serve(np.array([at_s]), np.array([service_s]))[0] == pytest.approx(expected, abs=1e-12)

@@ -20,6 +20,7 @@ from bench.simulation.engine.inputs import (
 from bench.transports.cycle import Cycle
 
 UP_S, DOWN_S, HOP_S, MESSAGE_S, TICK_S = 0.1, 0.2, 0.05, 0.01, 0.001
+COSTS = Costs(tick_s=TICK_S, message_s=MESSAGE_S)
 ANSWER_S = UP_S + MESSAGE_S + HOP_S + TICK_S + DOWN_S
 
 
@@ -29,11 +30,12 @@ def became(due_s: list[float], author: list[int], rate_per_s: float = np.inf, po
     return found
 
 
-def outcome(due_s: list[float], author: list[int], rate_per_s: float = np.inf, posts: bool = True) -> ShardOutcome:
+def outcome(due_s: list[float], author: list[int], rate_per_s: float = np.inf, posts: bool = True,
+            costs: Costs = COSTS) -> ShardOutcome:
     count = len(due_s)
     ticks = FeedTicks(np.arange(count), np.array(due_s), np.zeros(count, dtype=np.int64), np.full(count, 9))
     shard = Shard(
-        1, np.arange(2), ticks, Cycle(pushes=True, posts=posts), Costs(tick_s=TICK_S, message_s=MESSAGE_S),
+        1, np.arange(2), ticks, Cycle(pushes=True, posts=posts), costs,
         NetworkDelays(UP_S, DOWN_S, hop_s=HOP_S), 0.0, 5.0, 1.0,
         uplinks=Uplinks(np.array(author), np.full(len(due_s), 70), rate_per_s))
     return simulate(shard, Kept())
@@ -82,3 +84,25 @@ def test_a_message_of_another_worker_s_client_comes_as_a_tick_and_takes_no_time(
     assert found.counted["updates"].tolist() == [3, 3]
     assert found.counted["uplinks"].tolist() == [1, 0]
     assert (found.server_counts["messages"], found.server_counts["messages_accepted"]) == (1, 1)
+
+
+@pytest.mark.parametrize("slept_s", [0.0, 0.02, 2.0])
+def test_a_message_of_another_worker_s_client_waits_as_an_own_one_would(slept_s: float) -> None:
+    """In its sleep, just behind another one, or after a short sleep."""
+    costs = Costs(
+        tick_s=TICK_S, message_s=MESSAGE_S, message_cold_s=0.004, wake_s=0.003, switch_s=0.002, cold_share=0.5)
+    due_s = [1.0, 1.0 + MESSAGE_S + slept_s]
+    own, elsewhere = (outcome(due_s, [0, author], posts=False, costs=costs).uplinks for author in (0, ELSEWHERE))
+    assert own is not None
+    assert elsewhere is not None
+    assert elsewhere.numbered_s == pytest.approx(own.numbered_s, abs=1e-12)
+
+
+def test_ticks_come_in_the_order_in_which_their_messages_were_accepted() -> None:
+    """The second message finds the worker cold, and would take it 0.5 s; a tick wakes it before the third comes."""
+    costs = Costs(tick_s=1e-4, message_s=1e-4, message_cold_s=0.5)
+    tick_s = 1.0 + 0.5001 + HOP_S   # the first message's, as seen from where messages leave
+    found = outcome([1.0, tick_s - 0.005, tick_s + 0.0002], [0, ELSEWHERE, ELSEWHERE], costs=costs)
+    assert found.uplinks is not None
+    assert np.diff(found.uplinks.numbered_s).min() > 0
+    assert found.counted["updates"].tolist() == [3, 3]
