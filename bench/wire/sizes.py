@@ -224,9 +224,9 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     `updates` and `payload_bytes` are required. Every other count has a default: no requests, no connections,
     no skips; one response per request or, for a push, per update; as many single ticks as the number of responses
     allows; one read per response. By default `followed` is `polls_late` where requests are paced, and all
-    responses where they are not. Requests are held for `held_s` on average, or for `request_duration_ns`; the
-    transit to the server and back must then be short. The times are random where requests are parked, else
-    all about equal.
+    responses where they are not; none of a push. Requests are held for `held_s` on average, or for
+    `request_duration_ns`; the transit to the server and back must then be short. The times are random where requests
+    are parked, else all about equal.
     """
     def of(name: str, usual: npt.ArrayLike) -> Numbers:
         return np.asarray(counts.get(name, usual), dtype=np.float64)
@@ -244,6 +244,8 @@ def traffic(sizes: Sizes, counts: Mapping[str, npt.ArrayLike]) -> Traffic:
     followed = np.where(pause_s < DELAYED_ACK_S, answers + empty, of("polls_late", none))
     if sizes.new_connection:
         brief, followed = none + sizes.tls, none   # TLS messages after a handshake acknowledge the request
+    elif sizes.pushes:
+        followed = none   # by no request: their reader listens
     return Traffic(
         requests=requests, answers=answers, empty=empty, updates=updates,
         payload_bytes=of("payload_bytes", none), connections=connections,

@@ -98,6 +98,14 @@ def test_a_listener_acknowledges_each_read() -> None:
     assert bare(sizes, updates=100, payload_bytes=100 * len(LINE), reads=60) == (60, 0)
 
 
+@pytest.mark.parametrize("name", ["websocket", "sse"])
+@pytest.mark.parametrize("ticks", [2, 20, 200])
+def test_a_listener_acknowledges_a_message_once_whatever_its_segments(name: str, ticks: int) -> None:
+    """As soon as more than one segment is there, or when it is read: then nothing is left to acknowledge."""
+    updates = 5 * ticks
+    assert bare(sizes_of(name, {}), updates=updates, payload_bytes=updates * len(LINE), answers=5) == (5, 0)
+
+
 def test_a_poller_acknowledges_each_answer_that_it_does_not_follow_at_once() -> None:
     assert bare(sizes_of("short_polling", {}), **POLLS) == (100, 0)
     assert bare(sizes_of("short_polling", {}), **POLLS, polls_late=30) == (70, 0)
