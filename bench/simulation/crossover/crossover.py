@@ -145,8 +145,8 @@ class Candidate:
             return client_cores(replace(self, costs=costs), demand, rtt_s)
 
         found, feed = self.forecast(demand, rtt_s, 1), self.bounds.get("feed_s", Estimate(self.feed_s))
-        first = found.requests_per_s * (1 - found.empty_share) or found.updates_per_s
-        cheap, expensive = ends(self.costs, self.bounds, cpu, max(0.0, 1 - first / found.updates_per_s))
+        shared = max(0.0, 1 - found.responses_per_s / found.updates_per_s)   # of a flushed push, too
+        cheap, expensive = ends(self.costs, self.bounds, cpu, shared)
         return (replace(self, costs=cheap, feed_s=self.feed_s if math.isnan(feed.low) else feed.low),
                 replace(self, costs=expensive, feed_s=self.feed_s if math.isnan(feed.high) else feed.high))
 

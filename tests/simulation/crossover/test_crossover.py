@@ -66,6 +66,20 @@ def test_what_is_offered_keeps_both_limits(
         30 * made.workers + 0.05 * made.bytes_down_per_s * MONTH_S / 1e9)
 
 
+@pytest.mark.parametrize(("name", "every_s", "shared"), [
+    ("short_polling", 1.0, 0.8), ("websocket", 1.0, 0.8), ("websocket", 0.0, 0.0)])
+def test_an_update_beyond_the_first_of_a_response_or_a_message_may_take_as_much(
+    name: str, every_s: float, shared: float
+) -> None:
+    """Where a calibration could not tell them apart; five updates come per second."""
+    costs = replace(COSTS[name], request_s=0.0, update_s=0.0)
+    bounds = {"update_s": Estimate(0.0), "answer_s": Estimate(costs.answer_s, costs.answer_s, 1.2 * costs.answer_s)}
+    each = replace(SUBJECTS[name], costs=costs, bounds=bounds).at_interval(every_s)
+    cheap, expensive = each.ends(demand(5.0), 0.01)
+    assert cheap.costs.update_s == 0
+    assert expensive.costs.update_s == pytest.approx(shared * 1.2 * costs.answer_s, rel=0.02, abs=1e-9)
+
+
 @settings(deadline=None, max_examples=15)
 @given(st.floats(0.01, 20), st.floats(0.002, 0.2), st.integers(10, 10**6), st.floats(0.3, 5),
        st.sampled_from([0, 0.05]))
