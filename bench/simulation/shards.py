@@ -55,7 +55,7 @@ from bench.uplink.authors import authors, rooms_of
 from bench.uplink.message import Message
 from bench.wire import sizes as traffic
 from bench.wire.contract import Cursor, Subscription
-from bench.wire.sizes import SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
+from bench.wire.sizes import RECORD_BYTES, SEGMENT_BYTES, SYN_BYTES, Conversation, Sizes
 
 NS = 1_000_000_000
 PACKET_BYTES = 52.0
@@ -340,7 +340,8 @@ def _subscribed(case: Case, names: Sequence[str], clients: Ints) -> Bools | None
 
 
 def _slow_links(case: Case) -> SlowLinks:
-    """Return the links of the slow clients; each response or message has its own head and TCP/IP headers."""
+    """Return the links of the slow clients; each response or message has its own head, or what is around a message, its
+    own TLS record and its own TCP/IP headers."""
     said, slow = sizes(case), case.scenario.simulation.slow
-    head = said.heads[0][1] + said.batch_bytes if not said.pushes else said.frames[0][1]
-    return SlowLinks(slow.share, slow.bytes_per_s, head + PACKET_BYTES)
+    own = said.frames[0][1] + said.wrapping_bytes if said.pushes else said.heads[0][1] + said.batch_bytes
+    return SlowLinks(slow.share, slow.bytes_per_s, own + RECORD_BYTES * said.tls + PACKET_BYTES)

@@ -17,6 +17,7 @@ from bench.simulation import shards
 from bench.simulation.calibration.costs import Estimate
 from bench.simulation.engine.inputs import COUNTED
 from bench.simulation.shards import Case
+from bench.wire.sizes import SEGMENT_BYTES, columns, traffic
 
 
 def test_every_client_is_served_by_one_worker() -> None:
@@ -113,6 +114,19 @@ def test_parts_add_up_to_the_totals(label: str) -> None:
     assert whole.counters["updates"] == sums["arrivals"]
     assert whole.counters["bytes_down"] > sums["payload_bytes"]
     assert len(np.concatenate([part["client"] for part in whole.clients])) == 30
+
+
+@pytest.mark.parametrize("label", ["short_polling", "long_polling", "sse", "websocket"])
+def test_a_message_takes_on_a_slow_link_what_it_takes_on_the_wire(label: str) -> None:
+    """But for a digit or two of the lengths that are announced."""
+    wanted = case(label, "simulation.rtt_ms=1.0", "simulation.slow.share=1.0")
+    links, said = shards.build(wanted, 0).slow_links, shards.sizes(wanted)
+    asked = [0.0 if said.pushes else 1.0]
+    found = columns(said, traffic(said, {
+        "updates": [1.0], "payload_bytes": [90.0], "requests": asked, "responses": asked}))
+    whole = float(found["bytes_down"][0] + SEGMENT_BYTES * found["data_segments_down"][0])
+    assert links is not None
+    assert links.overhead_bytes == pytest.approx(whole - 90.0, abs=3.0)
 
 
 def test_a_slow_link_delays_a_polls_answer(tmp_path: Path) -> None:
