@@ -176,6 +176,14 @@ def test_clients_that_are_refused_by_the_contract_are_a_result(transport: str, w
     assert names(judged(broken, **errors)) == ["errors"]
 
 
+def test_what_clients_missed_that_were_refused_is_a_result_though_more_was_under_way_at_the_end() -> None:
+    tables = {**without_one_in_ten(), **changed("clients", "errors", [1] * 10)}
+    said = CLEAN.load | {"errors": {"http-410": 10}, "deliveries": tables["deliveries"].num_rows}
+    assert judged(replace(CLEAN, load=said), **tables).status == "VALID"
+    unbroken = {**tables, **changed("clients", "errors", [1] * 9 + [0])}
+    assert names(judged(replace(CLEAN, load=said), **unbroken)) == ["counts-lost"]
+
+
 def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:
     silent = replace(CLEAN, host={}, server_counts={}, clock_step_ns=None, usage={}, load={}, publisher={})
     verdict = judged(silent)

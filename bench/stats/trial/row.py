@@ -32,7 +32,7 @@ from bench.stats.trial.latency import PERCENTILES, Latencies, bins, latencies, q
 from bench.stats.trial.little import in_flight
 from bench.stats.trial.marks import late_ms
 from bench.stats.trial.reconciliation import COLUMNS as RECONCILED
-from bench.stats.trial.reconciliation import number, reconcile, refusals_of
+from bench.stats.trial.reconciliation import number, reconcile, refusals_of, unbroken_holes
 from bench.stats.trial.steady import steadiness
 from bench.stats.trial.tick_errors import error_shares
 from bench.stats.trial.uplinks import COLUMNS as UPLINK_COLUMNS
@@ -118,7 +118,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         "age_excess_mean_ms": age.excess_s * 1000,
         **costs(record, trial, tables),
         **_witnesses(record, trial, tables),
-        **reconcile(record, trial, tables, int(by_fate["holes"].sum())),
+        **reconcile(record, trial, tables, unbroken_holes(by_fate, tables["clients"])),
         **_steadiness(trial, tables),
         **{name: number(record.host.get(name)) for name in HOST},
         **uplink_columns(trial, tables),
