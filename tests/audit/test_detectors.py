@@ -144,6 +144,13 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
     assert "; " not in str(reason), "it parts one reason from the next"
 
 
+def test_a_generator_so_far_behind_that_no_update_counts_is_found_out() -> None:
+    behind = shifted("deliveries", "app_ns", 4000 * MS)
+    row = trial_row(CLEAN, TABLES | behind)
+    assert row["lost"] == row["updates_due"], "4 s are more than 2ℓ"
+    assert "generator-lag" in names(judged(CLEAN, **behind))
+
+
 @pytest.mark.parametrize(("value", "found"), [
     (1.00001, "throttled_ms is 1.00001, allowed is at most 1"), (40.0, "throttled_ms is 40, allowed is at most 1")])
 def test_a_value_just_beyond_its_bound_is_not_printed_as_the_bound(value: float, found: str) -> None:
