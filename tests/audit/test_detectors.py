@@ -219,7 +219,7 @@ def test_a_failed_trial_is_aborted_with_its_reason() -> None:
 @pytest.mark.parametrize(("reason", "sentence", "log"), [
     ("server-died", "it ended", ("no module named x", "exit; now")),
     ("load-2-died", "it ended", ("out of memory",)),
-    ("timeout", "'ready' of the publisher did not come", ("a  b",)),
+    ("publisher-timeout", "'ready' of the publisher did not come", ("a  b",)),
     ("timeout", "http://127.0.0.1:1/health did not answer", ("no module named x", "exit; now")),
     ("server-died", "", ()),
 ])
@@ -237,8 +237,9 @@ def test_a_failure_shows_how_the_log_of_what_failed_ends(
     assert str(found).endswith(log[-1].replace("; ", ", ") if log else "no detail")
 
 
-@pytest.mark.parametrize("reason", ["load-died", "load-2-died", "load-crashed"])
-def test_a_trial_whose_load_died_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
+@pytest.mark.parametrize("reason", [
+    "load-died", "load-2-died", "load-crashed", "load-timeout", "publisher-died", "publisher-timeout"])
+def test_a_trial_whose_load_or_publisher_failed_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
     failed = replace(CLEAN, status="failed", reason=reason, detail="it ended with status 137\n--- log")
     verdict = audit(failed, trial_row(failed, None))
     assert verdict.status == "INVALID"
