@@ -287,7 +287,8 @@ class Session:
         """Return the accounting of what each client is owed."""
         numbers = map(self.config.number, range(len(self._links)))
         symbols = [self.config.subscription(number).symbols for number in numbers]
-        return Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers)
+        return Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers,
+                          in_order=self.config.messages is None)
 
     def _settle(self, window: Window, accounting: Accounting) -> None:
         """Wait until nothing is owed or the drain is over, counting what was recorded a piece at a time."""
