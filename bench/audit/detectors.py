@@ -7,7 +7,7 @@
 
 A detector is one value of the trial (a column of `trials.csv`) and the range that it must lie in:
 
-    feed       unpublished, late                        clock     negative latency, a step
+    feed       unpublished, late, stalled               clock     negative latency, a step
     counts     publisher, server and clients disagree   clients   missing, vanished, errors
     generator  behind its schedule, its queue, its core steady    a trend, Little's law
     runner     its marks at t0 and t1 late
@@ -91,6 +91,9 @@ DETECTORS: tuple[Detector, ...] = (
         "look at logs/publisher")),
     Detector("feed-late", "feed_lateness_p99_ms", of_measuring=True, most=10, advice=(
         "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
+    Detector("feed-stalled", "feed_lateness_max_ms", of_measuring=True, most=100, advice=(
+        "the publisher was paused, and ticks that were due meanwhile left it together: something else ran on its core; "
+        "end it, or use a machine with more cores")),
     Detector("counts", "deliveries_unexplained", most=0, needs=COUNTERS, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "
         "between the two, repeats updates")),

@@ -29,7 +29,7 @@ from typing import Any, Literal
 from bench.audit.detectors import DETECTORS, MEASURING_FAILED
 from bench.scenario.objective import Objective
 
-FEED = {"unpublished", "feed-late"}
+FEED = {"unpublished", "feed-late", "feed-stalled"}
 BUSY = {"generator-busy"}
 BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
 MEMORY = {"host-swapping"}

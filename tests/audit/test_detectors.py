@@ -86,6 +86,15 @@ def without_one_in_ten() -> Tables:
     return {"deliveries": TABLES["deliveries"].take(kept)}
 
 
+def stalled_feed() -> dict[str, pa.Table]:
+    """Return a feed of which one tick of the window left 150 ms late: less than 1 % of those due in it."""
+    assert CLEAN.windows is not None
+    first = next(place for place, due_ns in enumerate(TABLES["feed"]["due_ns"].to_pylist())
+                 if due_ns >= CLEAN.windows.t0_ns)
+    return changed("feed", "sent_ns", [at_ns + 150 * MS * (place == first)
+                                       for place, at_ns in enumerate(TABLES["feed"]["sent_ns"].to_pylist())])
+
+
 def host(**noise: float) -> tuple[TrialRecord, Tables]:
     """Return the clean trial on a machine that was not quiet."""
     return replace(CLEAN, host=CLEAN.host | noise), {}
@@ -94,6 +103,7 @@ def host(**noise: float) -> tuple[TrialRecord, Tables]:
 SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "unpublished": (CLEAN, changed("feed", "sent_ns", [None] * TABLES["feed"].num_rows)),
     "feed-late": (CLEAN, shifted("feed", "sent_ns", 30 * MS)),
+    "feed-stalled": (CLEAN, stalled_feed()),
     "counts": (replace(CLEAN, server_counts={"deliveries": RECEIVED - 1}), {}),
     "published-counts": (replace(CLEAN, publisher={"published": 1}), {}),
     "recorded-counts": (replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + 1}), {}),
