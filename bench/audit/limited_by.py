@@ -12,9 +12,9 @@
 
 The order is that of likelihood: a higher entry explains the lower ones.
 
-A trial in which the machine was busy with something else, or a clock or the counts were wrong, is **void**:
-it says nothing about what the sides can carry. One in which only the measuring side reached its limit (the
-generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
+A trial in which the machine was busy with something else, the load had fewer clients than its level, or a clock or the
+counts were wrong, is **void**: it says nothing about what the sides can carry. One in which only the measuring side
+reached its limit (the generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
 
 Known weakness: values of a window show which process was busy, not which one the others waited for. A
 server that is busy for a tenth of a second at each tick, and idle in between, shows as `latency`.
@@ -33,7 +33,7 @@ FEED = {"unpublished", "feed-late", "feed-stalled"}
 BUSY = {"generator-busy"}
 BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
 MEMORY = {"host-swapping"}
-ERRORS = {"errors", "clients-missing", "clients-vanished"}
+ERRORS = {"errors", "clients-missing"}
 SYMPTOMS = {"not-steady", "littles-law"}
 """Detectors that fire when any side is at its limit."""
 OF_MEASURING = FEED | BUSY | BEHIND

@@ -47,7 +47,7 @@ def test_a_limit_is_put_down_to_the_side_that_both_tries_show(rows: list[dict[st
     (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False),
     (INVALID | {"polls_overdue_share": 0.5}, False),
     (INVALID | {"others_share": 0.5}, True), (INVALID | {"others_share": 0.5, "load_cpu_cores": 0.95}, True),
-    (INVALID | {"clock_step_us": 500.0}, True), (ABORTED, False),
+    (INVALID | {"clock_step_us": 500.0}, True), (INVALID | {"clients_vanished": 40}, True), (ABORTED, False),
 ])
 def test_a_step_is_void_where_the_host_was_at_fault(row: dict[str, Any], void: bool) -> None:
     assert is_void(row) == void
