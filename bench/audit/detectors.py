@@ -1,12 +1,13 @@
 """The verdict on a trial: VALID, INVALID or ABORTED.
 
     VALID       no detector fired
-    INVALID     a detector fired, or the load itself died: kept, listed, excluded from all values of cells, and repeated
+    INVALID     a detector fired, or the load or the publisher failed: kept, listed, excluded from all values of cells,
+                and repeated
     ABORTED     the system under test failed; there are no values
 
 A detector is one value of the trial (a column of `trials.csv`) and the range that it must lie in:
 
-    feed       unpublished, late                        clock     negative latency, a step
+    feed       unpublished, late, stalled               clock     negative latency, a step
     counts     publisher, server and clients disagree   clients   missing, vanished, errors
     generator  behind its schedule, its queue, its core steady    a trend, Little's law
     runner     its marks at t0 and t1 late
@@ -90,6 +91,9 @@ DETECTORS: tuple[Detector, ...] = (
         "look at logs/publisher")),
     Detector("feed-late", "feed_lateness_p99_ms", of_measuring=True, most=10, advice=(
         "ticks left the publisher late: give it a core, or lower feed.rate_per_s")),
+    Detector("feed-stalled", "feed_lateness_max_ms", of_measuring=True, most=100, advice=(
+        "the publisher was paused, and ticks that were due meanwhile left it together: something else ran on its core; "
+        "end it, or use a machine with more cores")),
     Detector("counts", "deliveries_unexplained", most=0, needs=COUNTERS, advice=(
         "clients got more than the server says it handed over: the server's counters, or something "
         "between the two, repeats updates")),
@@ -157,14 +161,14 @@ DETECTORS: tuple[Detector, ...] = (
 )
 
 
-LOAD_DIED = re.compile(r"load(-\d+)?-(died|crashed)")
-"""The failure reasons of a trial that are faults of the load or its workers, not of the subject."""
+MEASURING_FAILED = re.compile(r"(load(-\d+)?|publisher)-(died|crashed|timeout)")
+"""The failure reasons of a trial that are faults of the load, its workers or the publisher, not of the subject."""
 LOG = re.compile(r"^--- (\S+)\.log\n(.*?)(?=^--- \S+\.log\n|\Z)", re.MULTILINE | re.DOTALL)
 """Matches a process's log in a trial's `detail`."""
 LOG_LINES = 5
-LOAD_DIED_ADVICE = (
-    "the load, or a worker of it, ended before the trial did: look at logs/load for why, and at the "
-    "machine's memory")
+MEASURING_FAILED_ADVICE = (
+    "the load, a worker of it or the publisher ended before the trial did, or did not answer: look at its log for "
+    "why, and at the machine's memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +210,8 @@ def audit(record: TrialRecord, figures: Mapping[str, object]) -> Verdict:
         name = record.reason or "not-measured"
         detail = ((record.detail or "").strip().splitlines() or ["no detail"])[0]
         log = log_of(name, record.detail or "")
-        if LOAD_DIED.fullmatch(name):
-            return Verdict("INVALID", (Reason(name, detail, LOAD_DIED_ADVICE, log),))
+        if MEASURING_FAILED.fullmatch(name):
+            return Verdict("INVALID", (Reason(name, detail, MEASURING_FAILED_ADVICE, log),))
         return Verdict("ABORTED", (Reason(name, "the trial failed", detail, log),))
     reasons = []
     not_assessed = []

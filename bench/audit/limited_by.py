@@ -12,9 +12,9 @@
 
 The order is that of likelihood: a higher entry explains the lower ones.
 
-A trial in which the machine was busy with something else, or a clock or the counts were wrong, is **void**:
-it says nothing about what the sides can carry. One in which only the measuring side reached its limit (the
-generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
+A trial in which the machine was busy with something else, the load had fewer clients than its level, or a clock or the
+counts were wrong, is **void**: it says nothing about what the sides can carry. One in which only the measuring side
+reached its limit (the generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
 
 Known weakness: values of a window show which process was busy, not which one the others waited for. A
 server that is busy for a tenth of a second at each tick, and idle in between, shows as `latency`.
@@ -26,14 +26,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from bench.audit.detectors import DETECTORS, LOAD_DIED
+from bench.audit.detectors import DETECTORS, MEASURING_FAILED
 from bench.scenario.objective import Objective
 
-FEED = {"unpublished", "feed-late"}
+FEED = {"unpublished", "feed-late", "feed-stalled"}
 BUSY = {"generator-busy"}
 BEHIND = {"generator-lag", "generator-stalled", "polls-late"}
 MEMORY = {"host-swapping"}
-ERRORS = {"errors", "clients-missing", "clients-vanished"}
+ERRORS = {"errors", "clients-missing"}
 SYMPTOMS = {"not-steady", "littles-law"}
 """Detectors that fire when any side is at its limit."""
 OF_MEASURING = FEED | BUSY | BEHIND
@@ -78,12 +78,12 @@ def outcome_of(row: Row, objective: Objective) -> Literal["held", "broke", "boun
     if is_void(row):
         return "void"
     found = set(fired(row))
-    died = _load_died(row)
-    if not died and (not found & OF_MEASURING or found - OF_MEASURING - SYMPTOMS):
+    failed = _measuring_failed(row)
+    if not failed and (not found & OF_MEASURING or found - OF_MEASURING - SYMPTOMS):
         return "broke"
     if not met and not found & (FEED | BUSY) and number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES:
         return "broke"   # the server is what was waited for
-    pushed = number(row.get("requests")) == 0 and not found & FEED and not died
+    pushed = number(row.get("requests")) == 0 and not found & FEED and not failed
     by_kernel = not any(condition.by_client for condition in objective.conditions)
     return "held" if met and pushed and by_kernel else "bound"
 
@@ -99,24 +99,24 @@ def number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _load_died(row: Row) -> bool:
-    """Return True where a trial failed because the load, or a worker of it, ended."""
-    return LOAD_DIED.fullmatch(str(row.get("failure") or "")) is not None
+def _measuring_failed(row: Row) -> bool:
+    """Return True where a trial failed because the load, a worker of it or the publisher ended or did not answer."""
+    return MEASURING_FAILED.fullmatch(str(row.get("failure") or "")) is not None
 
 
 def _sides(row: Row) -> list[str]:
     """Return the sides that a trial shows at their limit, the likeliest first."""
     found = set(fired(row))
     aborted = row["verdict"] == "ABORTED"
-    died = _load_died(row)
-    killed = (aborted or died) and KILLED in str(row["reasons"])
+    failed = _measuring_failed(row)
+    killed = (aborted or failed) and KILLED in str(row["reasons"])
     sides = [
-        ("feed", found & FEED),
+        ("feed", found & FEED or str(row.get("failure")).startswith("publisher-")),
         ("generator", found & BUSY),
         ("server CPU", number(row.get("server_cpu_cores")) >= SERVER_BUSY_CORES),
         ("generator", found & BEHIND),
         ("memory", killed or found & MEMORY),
-        ("errors", aborted or died or found & ERRORS),
+        ("errors", aborted or failed or found & ERRORS),
         ("invalid", is_void(row)),
     ]
     return [side for side, is_so in sides if is_so]

@@ -10,8 +10,8 @@
 
 A formula gives one number for each trial (or block), so that the claim is judged by an interval between
 trials like everything else here. Columns are those of `trials.csv`. `traffic` extrapolates: it multiplies
-the measured cost per update by the number of clients in the claim (`at`), and does not ask whether a server
-could serve that many. `parts` names the kinds of bytes that are counted; if it is
+the measured cost per update by the number of clients in the claim (`at`), each of which gets every tick, and does
+not ask whether a server could serve that many. `parts` names the kinds of bytes that are counted; if it is
 empty, all bytes on the wire count.
 
 Known weakness: a trial whose value is missing (NaN) makes the result unknown; it is not left out.

@@ -129,6 +129,9 @@ def _mistakes(scenario: Scenario, claim: Claim) -> Iterator[tuple[str, object, s
         yield "at", claim.at, f"{len(claim.stated)} numbers, one for each that is stated"
     if claim.formula == "traffic" and scenario.feed.schedule == "replay":
         yield "formula", claim.formula, "another formula: a replayed feed has no rate_per_s"
+    load, symbols = scenario.load, scenario.feed.symbols
+    if claim.formula == "traffic" and (load.mode != "every" or (load.symbols_per_client or symbols) < symbols):
+        yield "formula", claim.formula, "another formula: here a client gets fewer updates per second than rate_per_s"
     words: Sequence[tuple[str, Sequence[str], Collection[str], str]] = (
         ("subject", [claim.subject], scenario.transports, ", ".join(scenario.transports)),
         ("against", [claim.against], scenario.transports, ", ".join(scenario.transports)),

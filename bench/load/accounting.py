@@ -3,7 +3,8 @@
 A client is accounted for when it has received as many different indices of the window [t0, t1) as were
 due for its symbols. Where the server declared skips to it (conflation, a slow client's policy) that
 count is never reached; then a client is accounted for once it has received an index at or after the
-last one that was due for it, since every response delivers or declares all earlier indices.
+last one that was due for it, since every response delivers or declares all earlier indices. Messages of clients are
+numbered in another order than that of their indices, so there (`in_order` is False) this settles nothing.
 
 This only ends a drain early: a client that is not accounted for is waited for until the drain is over,
 and the fates of its ticks are judged from the records, not here.
@@ -57,8 +58,10 @@ class Accounting:
         due: Mapping[str, int],
         symbols: Sequence[frozenset[str] | None],
         apart: int = 1,
+        in_order: bool = True,
     ) -> None:
         self._apart = apart
+        self._in_order = in_order
         wanted = [due.keys() if mine is None else due.keys() & mine for mine in symbols]
         self._due = np.array([sum(due[symbol] for symbol in mine) for mine in wanted], np.int64)
         self._last = np.array(
@@ -94,5 +97,5 @@ class Accounting:
 
     def _accounted(self) -> npt.NDArray[np.bool_]:
         complete = self._received >= self._due
-        passed = self._skipping & (self._newest >= self._last)
+        passed = self._in_order & self._skipping & (self._newest >= self._last)
         return np.logical_or(complete, passed)

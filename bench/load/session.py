@@ -11,6 +11,9 @@
     ► done                         what the load says of itself
       users are stopped in order, Locust quits
 
+The turns of the loop (`TurnGaps`) count from t0 until all has settled: with a long poll interval many updates of the
+window come after t1.
+
 The phases pass immutable values on to the later ones: the instants of the subscriptions, and the readings at both
 ends of the window (`Edge`). A client's reading (`ClientReading`) takes its counts and its connections' `TCP_INFO`
 together, 64 clients at a time, so that no update waits long for it. Its row is the difference of two readings.
@@ -24,7 +27,7 @@ import gc
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -92,8 +95,6 @@ class Edge:
     """CPU time of the process so far."""
     users: int
     """Locust users that were running."""
-    gaps: Mapping[str, int]
-    """The values of the reactor's turns (`TurnGaps.facts`) from t0 on; empty at t0."""
     readings: tuple[ClientReading, ...]
     """By client, in the order in which they began."""
 
@@ -218,8 +219,9 @@ class Session:
         self.channel.say({"subscribed": {"at_ns": self.clock.now_ns()}})
         window = Window.of(self.channel.receive("windows"))
         self._plan_messages(window.instants)
+        accounting = self._accounting(window)   # of many symbols it takes a while, which no update should wait for
         begin, end = self._edges(window.instants)
-        self._settle(window)
+        self._settle(window, accounting)
         self._finish(subscribed_ns, begin, end)
 
     def _subscriptions(self) -> tuple[int, ...] | None:
@@ -260,21 +262,14 @@ class Session:
         begin: AsyncResult[Edge] = AsyncResult()
         end: AsyncResult[Edge] = AsyncResult()
 
-        def at_t0() -> None:
-            self.reactor.gaps.clear()
-            read(begin, {})
-
-        def at_t1() -> None:
-            read(end, None)
-
-        def read(edge: AsyncResult[Edge], gaps: Mapping[str, int] | None) -> None:
+        def read(edge: AsyncResult[Edge]) -> None:
             runner = self.environment.runner
             cpu_ns, users = time.process_time_ns(), runner.user_count if runner is not None else 0
-            facts = self.reactor.gaps.facts() if gaps is None else gaps
-            self._read_counters([], lambda readings: edge.set(Edge(cpu_ns, users, facts, tuple(readings))))
+            self._read_counters([], lambda readings: edge.set(Edge(cpu_ns, users, tuple(readings))))
 
-        self.reactor.driver.call_at(instants.t0_ns, at_t0)
-        self.reactor.driver.call_at(instants.t1_ns, at_t1)
+        self.reactor.gaps.begin(instants.t0_ns)
+        self.reactor.driver.call_at(instants.t0_ns, partial(read, begin))
+        self.reactor.driver.call_at(instants.t1_ns, partial(read, end))
         return begin.get(), end.get()
 
     def _read_counters(self, readings: list[ClientReading], done: Callable[[list[ClientReading]], None]) -> None:
@@ -288,11 +283,15 @@ class Session:
         else:
             done(readings)
 
-    def _settle(self, window: Window) -> None:
-        """Wait until nothing is owed or the drain is over, counting what was recorded a piece at a time."""
+    def _accounting(self, window: Window) -> Accounting:
+        """Return the accounting of what each client is owed."""
         numbers = map(self.config.number, range(len(self._links)))
         symbols = [self.config.subscription(number).symbols for number in numbers]
-        accounting = Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers)
+        return Accounting(window.first_index, window.last_index, window.due, symbols, self.config.workers,
+                          in_order=self.config.messages is None)
+
+    def _settle(self, window: Window, accounting: Accounting) -> None:
+        """Wait until nothing is owed or the drain is over, counting what was recorded a piece at a time."""
         taken = skips_taken = 0
         while True:
             piece = next(self.recorder.deliveries_since(taken))[:PIECE_ROWS]
@@ -312,9 +311,12 @@ class Session:
     def _finish(self, subscribed_ns: Sequence[int], begin: Edge, end: Edge) -> None:
         """Write the records, report it, and leave."""
         assert self.config.folder is not None, "a trial has a folder"
-        stopped_ns = self.clock.now_ns()
+        stopped_ns, turns = self.clock.now_ns(), self.reactor.gaps
+        turns.turn(stopped_ns)   # where the loop was held up until now, that counts
+        gaps = turns.facts()
         self._say_goodbye()
-        facts = self._facts(subscribed_ns, begin, end)   # no greenlet runs until all is written: facts and rows agree
+        # No greenlet runs from here until all is written: facts and rows agree.
+        facts = gaps | self._facts(subscribed_ns, begin, end)
         uplinks = None if self.config.messages is None else [
             row for author in self._authors for row in author.rows()]
         rows = self._client_rows(subscribed_ns, begin, end, stopped_ns)
@@ -362,10 +364,9 @@ class Session:
         return rows
 
     def _facts(self, subscribed_ns: Sequence[int], begin: Edge, end: Edge) -> dict[str, Any]:
-        """Return the load's report on itself; `turn_*`, `polls_late` and `cpu_ns` cover the window."""
+        """Return the load's report on itself, without its turns; `polls_late` and `cpu_ns` cover the window."""
         offsets, late = self.reactor.driver.offsets, COUNTED.index("polls_late")
         return {
-            **end.gaps,
             "polls_late": sum(after.counts[late] - before.counts[late]
                               for before, after in zip(begin.readings, end.readings, strict=True)),
             "errors": dict(self._errors()),

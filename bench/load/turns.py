@@ -9,6 +9,8 @@ stamp that says so only for the last segment of a read, and those of a page have
 
 from __future__ import annotations
 
+from bench.transports import NEVER
+
 GAP_LIMIT_NS = 20_000_000
 """A longer gap than this is counted."""
 _BIN_NS = 20_000
@@ -20,22 +22,25 @@ class TurnGaps:
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
-        self._gap_ns: int | None = None
-        self.clear()
+        self._begin_ns = NEVER
+        self._clear()
 
-    def clear(self) -> None:
-        """Start again with the gap that has just ended, since it extends into the new stretch."""
+    def begin(self, at_ns: int) -> None:
+        """Start again with the first gap that ends at this instant or later: it extends into the new stretch."""
+        self._begin_ns = at_ns
+
+    def _clear(self) -> None:
         self._counts = [0] * (_BINS + 1)
         self._max_ns = 0
         self._over = 0
-        if self._gap_ns is not None:
-            self._count(self._gap_ns)
 
     def turn(self, now_ns: int) -> None:
         """Record a turn at this instant."""
+        if now_ns >= self._begin_ns:
+            self._begin_ns = NEVER
+            self._clear()
         if self._last_ns is not None:
-            self._gap_ns = gap_ns = now_ns - self._last_ns
-            self._count(gap_ns)
+            self._count(now_ns - self._last_ns)
         self._last_ns = now_ns
 
     def _count(self, gap_ns: int) -> None:

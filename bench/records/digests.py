@@ -42,6 +42,11 @@ def refuse_changed(folder: Path, name: str) -> None:
                        f"{CHANGED}")
 
 
+def lists(folder: Path, name: str) -> bool:
+    """Return whether a trial had a file when it was made, whether or not the file is still there."""
+    return name in _sums(folder)
+
+
 def refuse_changed_logs(folder: Path) -> None:
     """Raise `RunError` where a trial's log has changed; removed logs are accepted."""
     for name in _sums(folder):

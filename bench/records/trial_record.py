@@ -391,7 +391,7 @@ def read_tables(folder: Path, record: TrialRecord) -> dict[str, pa.Table]:
     names = [*TABLES]
     if record.sample < 1:
         names.append("histograms")
-    if (folder / "uplinks.parquet").is_file():
+    if (folder / "uplinks.parquet").is_file() or digests.lists(folder, "uplinks.parquet"):
         names.append("uplinks")
     return {name: read_table(folder, name) for name in names}
 

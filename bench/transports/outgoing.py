@@ -101,8 +101,20 @@ class Outgoing:
         else:
             self._failures = 0
 
-    def lost(self) -> None:
-        """Have all that was sent and not answered sent again, in the order of their indices: the connection is lost."""
+    @property
+    def unanswered(self) -> list[Uplink]:
+        """Return the messages that were sent and not answered, in the order in which they were sent."""
+        return list(self._waiting.values())
+
+    def lost(self, never_left: int = 0) -> None:
+        """Have all that was sent and not answered sent again, in the order of their indices: the connection is lost.
+
+        The last `never_left` of them were still to be handed to the kernel, and do not count as sent.
+        """
+        for uplink in self.unanswered[len(self._waiting) - never_left :]:
+            uplink.sends -= 1
+            if not uplink.sends:
+                uplink.sent_ns = None
         unanswered = sorted(self._waiting.values(), key=lambda uplink: uplink.index)
         self._again.extendleft(reversed(unanswered))
         self._waiting.clear()

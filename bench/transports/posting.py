@@ -104,26 +104,27 @@ class Poster:
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`."""
-        counts, unsent = self.counts, len(self.outbox)
+        counts, unsent, never_left = self.counts, len(self.outbox), False
         if unsent and self._asking is not None:
             body = min(unsent, len(self._asking.body))   # what was put in last was not sent first
             counts.body_bytes_up -= body
             counts.header_bytes_up -= unsent - body
-            counts.requests -= unsent == len(self._asking.body) + self._head_size
+            never_left = unsent == len(self._asking.body) + self._head_size
+            counts.requests -= never_left
         self.outbox.clear()
         self._reader.abandon()
         counts.body_bytes_down = self._reader.body_bytes
         was_open, reused = self._open, self._reused
         self._open = self._opening = self._reused = False
         lost, self._asking = self._asking, None
-        self.outgoing.lost()
+        self.outgoing.lost(int(never_left))
         if self._stopped:
             self._gauge(now_ns)
             return
         if lost is not None:
             counts.unanswered(now_ns)
         if was_open and reused and reason in CLOSES:
-            counts.retries += lost is not None
+            counts.retries += lost is not None and not never_left
         elif reason not in IN_ORDER or (was_open and lost is not None):
             counts.errors[reason] += 1
             self._pause(now_ns)

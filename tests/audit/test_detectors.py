@@ -86,6 +86,15 @@ def without_one_in_ten() -> Tables:
     return {"deliveries": TABLES["deliveries"].take(kept)}
 
 
+def stalled_feed() -> dict[str, pa.Table]:
+    """Return a feed of which one tick of the window left 150 ms late: less than 1 % of those due in it."""
+    assert CLEAN.windows is not None
+    first = next(place for place, due_ns in enumerate(TABLES["feed"]["due_ns"].to_pylist())
+                 if due_ns >= CLEAN.windows.t0_ns)
+    return changed("feed", "sent_ns", [at_ns + 150 * MS * (place == first)
+                                       for place, at_ns in enumerate(TABLES["feed"]["sent_ns"].to_pylist())])
+
+
 def host(**noise: float) -> tuple[TrialRecord, Tables]:
     """Return the clean trial on a machine that was not quiet."""
     return replace(CLEAN, host=CLEAN.host | noise), {}
@@ -94,6 +103,7 @@ def host(**noise: float) -> tuple[TrialRecord, Tables]:
 SABOTAGE: dict[str, tuple[TrialRecord, Tables]] = {
     "unpublished": (CLEAN, changed("feed", "sent_ns", [None] * TABLES["feed"].num_rows)),
     "feed-late": (CLEAN, shifted("feed", "sent_ns", 30 * MS)),
+    "feed-stalled": (CLEAN, stalled_feed()),
     "counts": (replace(CLEAN, server_counts={"deliveries": RECEIVED - 1}), {}),
     "published-counts": (replace(CLEAN, publisher={"published": 1}), {}),
     "recorded-counts": (replace(CLEAN, load=CLEAN.load | {"deliveries": RECEIVED + 1}), {}),
@@ -144,6 +154,13 @@ def test_a_detector_fires_on_what_it_is_for(name: str) -> None:
     assert "; " not in str(reason), "it parts one reason from the next"
 
 
+def test_a_generator_so_far_behind_that_no_update_counts_is_found_out() -> None:
+    behind = shifted("deliveries", "app_ns", 4000 * MS)
+    row = trial_row(CLEAN, TABLES | behind)
+    assert row["lost"] == row["updates_due"], "4 s are more than 2ℓ"
+    assert "generator-lag" in names(judged(CLEAN, **behind))
+
+
 @pytest.mark.parametrize(("value", "found"), [
     (1.00001, "throttled_ms is 1.00001, allowed is at most 1"), (40.0, "throttled_ms is 40, allowed is at most 1")])
 def test_a_value_just_beyond_its_bound_is_not_printed_as_the_bound(value: float, found: str) -> None:
@@ -176,6 +193,14 @@ def test_clients_that_are_refused_by_the_contract_are_a_result(transport: str, w
     assert names(judged(broken, **errors)) == ["errors"]
 
 
+def test_what_clients_missed_that_were_refused_is_a_result_though_more_was_under_way_at_the_end() -> None:
+    tables = {**without_one_in_ten(), **changed("clients", "errors", [1] * 10)}
+    said = CLEAN.load | {"errors": {"http-410": 10}, "deliveries": tables["deliveries"].num_rows}
+    assert judged(replace(CLEAN, load=said), **tables).status == "VALID"
+    unbroken = {**tables, **changed("clients", "errors", [1] * 9 + [0])}
+    assert names(judged(replace(CLEAN, load=said), **unbroken)) == ["counts-lost"]
+
+
 def test_what_was_not_measured_is_not_assessed_and_does_not_condemn() -> None:
     silent = replace(CLEAN, host={}, server_counts={}, clock_step_ns=None, usage={}, load={}, publisher={})
     verdict = judged(silent)
@@ -204,7 +229,7 @@ def test_a_failed_trial_is_aborted_with_its_reason() -> None:
 @pytest.mark.parametrize(("reason", "sentence", "log"), [
     ("server-died", "it ended", ("no module named x", "exit; now")),
     ("load-2-died", "it ended", ("out of memory",)),
-    ("timeout", "'ready' of the publisher did not come", ("a  b",)),
+    ("publisher-timeout", "'ready' of the publisher did not come", ("a  b",)),
     ("timeout", "http://127.0.0.1:1/health did not answer", ("no module named x", "exit; now")),
     ("server-died", "", ()),
 ])
@@ -222,8 +247,9 @@ def test_a_failure_shows_how_the_log_of_what_failed_ends(
     assert str(found).endswith(log[-1].replace("; ", ", ") if log else "no detail")
 
 
-@pytest.mark.parametrize("reason", ["load-died", "load-2-died", "load-crashed"])
-def test_a_trial_whose_load_died_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
+@pytest.mark.parametrize("reason", [
+    "load-died", "load-2-died", "load-crashed", "load-timeout", "publisher-died", "publisher-timeout"])
+def test_a_trial_whose_load_or_publisher_failed_is_invalid_and_not_the_subjects_failure(reason: str) -> None:
     failed = replace(CLEAN, status="failed", reason=reason, detail="it ended with status 137\n--- log")
     verdict = audit(failed, trial_row(failed, None))
     assert verdict.status == "INVALID"

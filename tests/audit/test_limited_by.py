@@ -13,6 +13,7 @@ SLOW = {"verdict": "VALID", "reasons": "", "server_cpu_cores": 0.5, "load_cpu_co
 INVALID = SLOW | {"verdict": "INVALID"}
 ABORTED = {"verdict": "ABORTED", "reasons": "server-died: the trial failed: ended by itself with status 1"}
 DIED = {"verdict": "INVALID", "status": "failed", "failure": "load-died", "reasons": "load-died: it ended"}
+UNFED = {"verdict": "INVALID", "status": "failed", "failure": "publisher-died", "reasons": "publisher-died: it ended"}
 
 
 @pytest.mark.parametrize(("rows", "side"), [
@@ -29,6 +30,7 @@ DIED = {"verdict": "INVALID", "status": "failed", "failure": "load-died", "reaso
     ([SLOW | {"polls_late_share": 0.5}], "latency"),
     ([ABORTED], "errors"),
     ([ABORTED | {"reasons": "server-died: ended by itself with status 137"}], "memory"),
+    ([UNFED], "feed"),
     ([DIED], "errors"), ([DIED | {"reasons": "load-died: the load ended by itself with status 137"}], "memory"),
     # What both tries show counts more than what one of them shows.
     ([INVALID | {"turn_gap_max_ms": 300.0, "server_cpu_cores": 0.95}, SLOW | {"server_cpu_cores": 0.92}],
@@ -45,7 +47,7 @@ def test_a_limit_is_put_down_to_the_side_that_both_tries_show(rows: list[dict[st
     (SLOW, False), (INVALID | {"load_cpu_cores": 0.95}, False),
     (INVALID | {"polls_overdue_share": 0.5}, False),
     (INVALID | {"others_share": 0.5}, True), (INVALID | {"others_share": 0.5, "load_cpu_cores": 0.95}, True),
-    (INVALID | {"clock_step_us": 500.0}, True), (ABORTED, False),
+    (INVALID | {"clock_step_us": 500.0}, True), (INVALID | {"clients_vanished": 40}, True), (ABORTED, False),
 ])
 def test_a_step_is_void_where_the_host_was_at_fault(row: dict[str, Any], void: bool) -> None:
     assert is_void(row) == void
@@ -65,7 +67,7 @@ LATE = {"kernel_latency_p99_ms": 80.0}
     (FAST | LAG | LATE | {"server_cpu_cores": 0.95}, "broke"),
     (FAST | BUSY | LATE | {"server_cpu_cores": 0.95}, "bound"),
     (FAST | LAG | {"feed_lateness_p99_ms": 30.0}, "bound"),
-    ({"verdict": "INVALID", "status": "failed", "failure": "load-died", "reasons": ""}, "bound"),
+    ({"verdict": "INVALID", "status": "failed", "failure": "load-died", "reasons": ""}, "bound"), (UNFED, "bound"),
     (FAST | BUSY | {"others_share": 0.5}, "void"),
     (FAST | {"verdict": "INVALID", "client_error_share": 0.1}, "broke"), (ABORTED, "broke"),
 ])

@@ -120,6 +120,8 @@ subject = "short_polling"
     ('formula = "share"\ncolumn = "lost"\nof = "server"', "claims.it.of"),
     ('formula = "ratio"\ncolumn = "latency_mean_ms"\nagainst = "sse"', "claims.it.against"),
     ('formula = "traffic"\nat = [1, 2]', "claims.it.at"),
+    ('formula = "traffic"\nat = [1]\n[load]\nmode = "latest"', "claims.it.formula"),
+    ('formula = "traffic"\nat = [1]\n[load]\nsymbols_per_client = 2\n[feed]\nsymbols = 4', "claims.it.formula"),
     ('formula = "reduction"\nagainst = "websocket"\nparts = ["hedaer"]', "claims.it.parts"),
 ])
 def test_a_claim_that_cannot_be_computed_is_refused(lines: str, field: str, tmp_path: Path) -> None:

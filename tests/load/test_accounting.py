@@ -63,5 +63,14 @@ def test_where_skips_were_declared_the_last_index_settles() -> None:
     assert account.missing == 1   # client 1 was told of no skips, and waits for what is missing
 
 
+def test_where_messages_are_numbered_in_any_order_the_last_index_settles_nothing() -> None:
+    account = Accounting(10, LAST, DUE, [None], in_order=False)
+    account.take_skips(skips(0))
+    account.take(deliveries((0, 19), (0, 21)))   # 18 may be numbered after them
+    assert account.missing == 1
+    account.take(deliveries(*((0, index) for index in range(10, 19))))
+    assert account.missing == 0
+
+
 def test_a_window_in_which_nothing_is_due() -> None:
     assert Accounting(10, {}, {}, [None, None]).missing == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -112,6 +115,22 @@ def test_each_client_gets_its_own_symbols(stage: Stage) -> None:
         assert len(got) == windows["due"][symbol]
     clients = trial_record.read_table(stage.folder, "clients").to_pylist()
     assert [row["symbols"] for row in clients] == mine
+
+
+@pytest.mark.parametrize("stage", [("short_polling", {"interval_s": 1.0})], indirect=True, ids=["short_polling"])
+def test_a_loop_that_is_held_up_while_updates_of_the_window_still_come_says_so(stage: Stage) -> None:
+    """Each client polls once more after t1, for the updates of the window's last second."""
+    load = start_load(stage, stage.load_config("short_polling", {"interval_s": 1.0}, CLIENTS))
+    subscribe(stage, load)
+    windows = stage.begin()
+    load.send(stage.windows_message(windows))
+    stage.trial_processes.sleep_until(windows.t1_ns + stage.clock.origin_ns + 50_000_000)
+    assert load.pid is not None
+    os.kill(load.pid, signal.SIGSTOP)
+    time.sleep(0.3)
+    os.kill(load.pid, signal.SIGCONT)
+    facts = stage.trial_processes.expect(load, "done", PATIENCE_S)
+    assert facts["turn_gap_max_ns"] >= 250_000_000
 
 
 @over_websocket

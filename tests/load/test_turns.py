@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +23,21 @@ def test_gaps_are_what_lies_between_turns(gaps_ns: list[int], share: float) -> N
     assert sum(gap_ns <= quantile_ns for gap_ns in gaps_ns) >= share * len(gaps_ns) - 1e-9
 
 
-def test_clearing_keeps_the_last_turn_and_the_gap_before_it() -> None:
+@pytest.mark.parametrize("turns_ns", [[400, 500], [300, 401, 500], [400, 401, 402, 500]])
+def test_a_stretch_begins_with_the_gap_over_its_beginning_whatever_turns_follow(turns_ns: list[int]) -> None:
     gaps = TurnGaps()
-    gaps.turn(100)
-    gaps.clear()
-    gaps.turn(400)
-    gaps.turn(500)
-    assert gaps.facts()["turn_gap_max_ns"] == 300
-    gaps.clear()
-    assert (gaps.facts()["turn_gap_max_ns"], gaps.facts()["turns"]) == (100, 1)
+    for now_ns in (100, 110):
+        gaps.turn(now_ns)
+    gaps.begin(300)
+    for now_ns in turns_ns:
+        gaps.turn(now_ns)
+    facts = gaps.facts()
+    assert (facts["turn_gap_max_ns"], facts["turns"]) == (turns_ns[0] - 110, len(turns_ns))
+
+
+def test_turns_before_a_stretch_are_not_counted_in_it() -> None:
+    gaps = TurnGaps()
+    gaps.begin(300)
+    for now_ns in (100, 290, 310, 320):
+        gaps.turn(now_ns)
+    assert (gaps.facts()["turn_gap_max_ns"], gaps.facts()["turns"]) == (20, 2)

@@ -14,7 +14,7 @@ from synthetic import Plan, trial_record
 from bench.errors import RunError
 from bench.records import trial_record as records
 from bench.records.digests import SUMS
-from bench.records.trial_record import TABLES
+from bench.records.trial_record import TABLES, UPLINKS
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,14 @@ def test_a_trial_without_digests_is_read_and_so_is_one_whose_logs_or_tables_were
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum here")
 def test_the_digests_are_such_as_sha256sum_reads(sealed: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", SUMS], cwd=sealed, check=True)
+
+
+def test_a_trial_whose_messages_were_removed_is_not_read_as_one_whose_clients_only_listen(tmp_path: Path) -> None:
+    record, tables = trial_record(Plan(rate_per_s=10), "a", next(iter(Plan().subjects.values())), 3, 1, 1)
+    for name, table in {**tables, "uplinks": UPLINKS.empty_table()}.items():
+        records.write_table(tmp_path, name, table)
+    records.write_trial(tmp_path, record)
+    read_all(tmp_path)
+    (tmp_path / "uplinks.parquet").unlink()
+    with pytest.raises(RunError, match=r"uplinks\.parquet: no such file"):
+        read_all(tmp_path)

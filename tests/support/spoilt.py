@@ -32,7 +32,8 @@ TABLE: dict[str, Any] = {
 }
 
 
-TIMING = {"feed-late", "polls-late", "generator-lag", "generator-stalled", "generator-busy", "littles-law"}
+TIMING = {
+    "feed-late", "feed-stalled", "polls-late", "generator-lag", "generator-stalled", "generator-busy", "littles-law"}
 
 
 def is_noise(detector: str) -> bool:

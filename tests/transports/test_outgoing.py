@@ -68,6 +68,17 @@ def test_what_was_not_answered_goes_first_and_in_its_order() -> None:
     assert [each.sends for each in outgoing.uplinks] == [2, 1, 2, 1]
 
 
+def test_what_never_left_was_not_sent() -> None:
+    outgoing = planned(1, 2, 3)
+    for _ in range(3):
+        outgoing.take(5)
+    outgoing.lost(never_left=2)
+    assert [(each.sent_ns, each.sends) for each in outgoing.uplinks] == [(5, 1), (None, 0), (None, 0)]
+    for _ in range(3):
+        outgoing.take(9)
+    assert [(each.sent_ns, each.sends) for each in outgoing.uplinks] == [(5, 2), (9, 1), (9, 1)]
+
+
 def test_after_a_server_without_a_feed_an_author_waits_longer_each_time_and_later_messages_do_not() -> None:
     outgoing, now_ns, pauses = planned(0, 10**13), 0, []
     for _ in range(8):

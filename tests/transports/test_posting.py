@@ -119,11 +119,25 @@ def test_bytes_that_were_never_sent_are_not_counted() -> None:
     machine.closed(3, "reset")
     counts = machine.counts
     assert counts.header_bytes_up + counts.body_bytes_up == 10
-    assert counts.requests == 1
+    assert (counts.requests, machine.outgoing.uplinks[0].sends) == (1, 1)
     machine = poster(1)
     machine.timer(2)
     machine.closed(3, "reset")
     assert (machine.counts.header_bytes_up, machine.counts.body_bytes_up, machine.counts.requests) == (0, 0, 0)
+    assert (machine.outgoing.uplinks[0].sent_ns, machine.outgoing.uplinks[0].sends) == (None, 0)
+
+
+def test_a_request_that_never_left_a_used_connection_is_sent_for_the_first_time_on_the_next() -> None:
+    machine = poster(1, 5)
+    machine.timer(2)
+    sent(machine)
+    machine.receive(answer(202, accepted(0)), 3, 3)
+    machine.timer(5)
+    machine.closed(6, "reset")
+    machine.opened(7)
+    assert sent(machine)
+    assert (machine.counts.requests, machine.counts.retries, machine.outgoing.uplinks[1].sends) == (2, 0, 1)
+    assert machine.outgoing.uplinks[1].sent_ns == 7
 
 
 def test_an_answer_that_closes_and_a_stop_end_in_order() -> None:

@@ -194,17 +194,17 @@ class TrialProcesses:
             child.stopping = True
             self.on_fall[child.name]()
 
-    def wait(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
+    def wait(self, done: Callable[[], bool], timeout_s: float, what: str, reason: str = "timeout") -> None:
         """Process messages until `done` returns true.
 
-        Raises `TrialError` where a process ends by itself, or `timeout_s` passes first.
+        Raises `TrialError` where a process ends by itself, or for `reason` where `timeout_s` passes first.
         """
         deadline = time.monotonic() + timeout_s
         while not done():
             self.check()
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TrialError("timeout", f"{what} did not come within {timeout_s:g} s")
+                raise TrialError(reason, f"{what} did not come within {timeout_s:g} s")
             if not done():
                 self.turn(left)
 
@@ -217,8 +217,8 @@ class TrialProcesses:
         time.sleep(max(0, instant_ns - time.monotonic_ns()) / 1e9)
 
     def expect(self, child: Child, key: str, timeout_s: float) -> Any:
-        """Return the message `key` of `child`; wait up to `timeout_s`, then raise `TrialError`."""
-        self.wait(lambda: key in child.messages, timeout_s, f"{key!r} of the {child.name}")
+        """Return the message `key` of `child`; wait up to `timeout_s`, then raise `TrialError`, which names `child`."""
+        self.wait(lambda: key in child.messages, timeout_s, f"{key!r} of the {child.name}", f"{child.name}-timeout")
         return child.messages[key]
 
     def stop(self, child: Child) -> dict[str, Any]:

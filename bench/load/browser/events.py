@@ -29,7 +29,7 @@ from bench.load.browser.brackets import PageClock
 from bench.load.readings import ClientReading
 from bench.load.turns import TurnGaps
 from bench.records.trial_record import COUNTED
-from bench.transports import ClientSpec, Sink
+from bench.transports import NEVER, ClientSpec, Sink
 from bench.transports.clients import ClientLife
 from bench.wire.contract import REFUSALS, Cursor, Status, batch_of, tick_fields
 
@@ -66,8 +66,7 @@ class PageClient(ClientLife):
         self.clock = clock
         self.counts.may_wait = asking.may_wait
         self.gaps = TurnGaps()
-        self.gap_facts: Mapping[str, int] = {}
-        """The values of the page's turns between the two readings."""
+        """The times between the page's turns from the first reading on."""
         self.readings: list[ClientReading] = []
         self.subscribed_ns: int | None = None
         """The instant of its first answer."""
@@ -75,19 +74,21 @@ class PageClient(ClientLife):
         """Ticks that the page itself has counted."""
         self._asking = asking
         self._edges: list[int] = []
-        self._turn_edges: list[int] = []
+        self._measured_ns = NEVER
+        self._turned_ns = 0
         self._last_ns = 0
         self._waiting = False
         self._planned_ms: float | None = None
 
     def plan_readings(self, edges: Sequence[int]) -> None:
         """Set the instants at which the counters are read, before anything that happened after the first is taken."""
-        self._edges, self._turn_edges = list(edges), list(edges)
+        self._edges, self._measured_ns = list(edges), edges[-1]
+        self.gaps.begin(edges[0])
 
     @property
     def measured(self) -> bool:
         """Return True once its counters were read at each planned instant and its turns are counted up to the last."""
-        return not self._edges and not self._turn_edges
+        return not self._edges and self._turned_ns >= self._measured_ns
 
     def take(self, events: Sequence[Event], turns: Sequence[float]) -> None:
         """Take over what the page noted since the last time: its events, and the instants (ms) of its turns."""
@@ -118,12 +119,7 @@ class PageClient(ClientLife):
 
     def _turned(self, now_ns: int) -> None:
         self.gaps.turn(now_ns)
-        while self._turn_edges and now_ns >= self._turn_edges[0]:
-            self._turn_edges.pop(0)
-            if self._turn_edges:
-                self.gaps.clear()   # t0; the gap that reaches over it counts
-            else:
-                self.gap_facts = self.gaps.facts()
+        self._turned_ns = now_ns
 
     def _asked(self, at_ms: float, planned_ms: float | None, now_ns: int) -> None:
         counts = self.counts

@@ -146,7 +146,7 @@ class BrowserSession:
             _hand_over(pages)
         alive = len(pages)   # each has just answered
         self._settle(window, spawned)
-        self._finish(spawned, alive)
+        self._finish(spawned, alive, _all_gaps([client.gaps.facts() for client in spawned.clients]))
 
     def _spawn(self, pages: Sequence[ClientPage], port: int) -> Spawned | None:
         """Let the clients begin at the spawn rate, each poller at its own phase, and wait until all are subscribed.
@@ -198,7 +198,7 @@ class BrowserSession:
             _hand_over(spawned.pages)
         self.channel.say({"settled": {"at_ns": now_ns}})
 
-    def _finish(self, spawned: Spawned, alive: int) -> None:
+    def _finish(self, spawned: Spawned, alive: int, gaps: Mapping[str, int]) -> None:
         """Let the clients leave, write the records and report."""
         for page in spawned.pages:
             page.end()
@@ -206,7 +206,7 @@ class BrowserSession:
             page.bracket()
         stopped_ns = self.clock.now_ns()
         self.recorder.write(self.folder, [self._client_row(client, stopped_ns) for client in spawned.clients])
-        self.channel.say({"done": self._facts(spawned, alive)})
+        self.channel.say({"done": {**gaps, **self._facts(spawned, alive)}})
         for page in spawned.pages:
             page.close()
 
@@ -229,10 +229,9 @@ class BrowserSession:
         }
 
     def _facts(self, spawned: Spawned, alive: int) -> dict[str, Any]:
-        """Return the load's report on itself; `turn_*` and `polls_late` cover the window."""
+        """Return the load's report on itself, without the turns; `polls_late` covers the window."""
         clients, clocks, late = spawned.clients, [page.clock for page in spawned.pages], COUNTED.index("polls_late")
         return {
-            **_all_gaps([client.gap_facts for client in clients]),
             "polls_late": sum(client.readings[1].counts[late] - client.readings[0].counts[late] for client in clients),
             "errors": dict(_errors(clients)),
             "users_at_t0": len(spawned.pages),

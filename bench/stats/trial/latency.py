@@ -55,7 +55,8 @@ class Latencies:
     app_ns: Ints
     kernel_ns: Ints
     lag_ns: Ints
-    """app − kernel of the same update, sorted: the delay within the client."""
+    """app − kernel of the same update, sorted: the delay within the client. Updates that came too late to count are
+    included, since the client itself may have delayed them."""
     lost: int
     shared_share: float
     """Share of the updates with a kernel timestamp that came in a read with others; NaN without any."""
@@ -80,10 +81,18 @@ def latencies(trial: TrialArrays, lost: int) -> Latencies:
     return Latencies(
         app_ns=np.sort(app_ns - due_ns),
         kernel_ns=np.sort((kernel_ns - due_ns)[stamped]),
-        lag_ns=np.sort((app_ns - kernel_ns)[stamped]),
+        lag_ns=_lag_ns(trial),
         lost=lost,
         shared_share=float(shared.mean()) if len(shared) else math.nan,
     )
+
+
+def _lag_ns(trial: TrialArrays) -> Ints:
+    """Return app − kernel of all arrivals with a kernel timestamp that were due in the window, sorted."""
+    arrivals, windows = trial.arrivals, trial.windows
+    due_ns = trial.ticks.due_ns[arrivals.tick]
+    counts = (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns) & (arrivals.kernel_ns != NO_STAMP)
+    return np.asarray(np.sort((arrivals.app_ns - arrivals.kernel_ns)[counts]), dtype=np.int64)
 
 
 def beyond(count: int, thousandths: int) -> float:

@@ -32,7 +32,7 @@ from bench.stats.trial.latency import PERCENTILES, Latencies, bins, latencies, q
 from bench.stats.trial.little import in_flight
 from bench.stats.trial.marks import late_ms
 from bench.stats.trial.reconciliation import COLUMNS as RECONCILED
-from bench.stats.trial.reconciliation import number, reconcile, refusals_of
+from bench.stats.trial.reconciliation import number, reconcile, refusals_of, unbroken_holes
 from bench.stats.trial.steady import steadiness
 from bench.stats.trial.tick_errors import error_shares
 from bench.stats.trial.uplinks import COLUMNS as UPLINK_COLUMNS
@@ -67,6 +67,7 @@ COLUMNS = (
     *COST_COLUMNS,
     *server_costs.COLUMNS, "load_cpu_cores", "publisher_cpu_cores",
     "feed_due", "feed_busiest_per_s", "feed_unpublished", "feed_lateness_p50_ms", "feed_lateness_p99_ms",
+    "feed_lateness_max_ms",
     *RECONCILED,
     "clients_subscribed", "clients_missing", "clients_vanished", "client_errors", "client_refusals",
     "client_error_share",
@@ -118,7 +119,7 @@ def trial_figures(record: TrialRecord, tables: Tables | None) -> TrialFigures:
         "age_excess_mean_ms": age.excess_s * 1000,
         **costs(record, trial, tables),
         **_witnesses(record, trial, tables),
-        **reconcile(record, trial, tables, int(by_fate["holes"].sum())),
+        **reconcile(record, trial, tables, unbroken_holes(by_fate, tables["clients"])),
         **_steadiness(trial, tables),
         **{name: number(record.host.get(name)) for name in HOST},
         **uplink_columns(trial, tables),
@@ -209,6 +210,7 @@ def _witnesses(record: TrialRecord, trial: TrialArrays, tables: Tables) -> Row:
         "feed_unpublished": int(np.count_nonzero(within & ~published)),
         "feed_lateness_p50_ms": quantile(lateness_ns, 0, 500) / NS_PER_MS,
         "feed_lateness_p99_ms": quantile(lateness_ns, 0, 990) / NS_PER_MS,
+        "feed_lateness_max_ms": quantile(lateness_ns, 0, 1000) / NS_PER_MS,
         "clients_subscribed": subscribed,
         "clients_missing": record.clients - subscribed if whole else math.nan,
         "clients_vanished": record.clients - number(record.load.get("users_at_t1")),

@@ -11,9 +11,9 @@ For a message that is due in [t0, t1), from the author's record and the publishe
 
 Only accepted messages are owed to anybody, so a trial's updates are those of accepted messages: a message that was not
 numbered is no tick. Latency counts from the author's due instant, as with any tick. The **round trip** of a message
-is the latency of the author's own copy. `uplinks_unexplained` is the number of messages of the whole trial on which
-the records disagree: answered as accepted and not numbered, numbered and never sent, or numbered and refused though it
-was sent once.
+is the latency of the author's own copy, and infinite where that is lost. `uplinks_unexplained` is the number of
+messages of the whole trial on which the records disagree: answered as accepted and not numbered, numbered and never
+sent, or numbered and refused though it was sent once.
 
 Both directions at once: an update of another author that is due while a message of the client itself is under way
 (sent, and not answered yet) is one **while sending**, any other is one **while silent**. Due instants decide, and not
@@ -33,6 +33,7 @@ import pyarrow as pa
 
 from bench.clock import NO_STAMP
 from bench.stats.trial.arrays import Bools, Ints, Tables, TrialArrays
+from bench.stats.trial.fates import arrived_in_time
 from bench.stats.trial.latency import quantile
 
 FATES = ("unsent", "sent", "refused", "accepted")
@@ -98,7 +99,7 @@ def numbered(feed: pa.Table, index: Ints) -> Ints:
 
 
 def round_trips(trial: TrialArrays, index: Ints, author: Ints) -> tuple[Ints, int]:
-    """Return the round trips of accepted messages in ns, sorted, and the number whose own copy never came.
+    """Return the round trips of accepted messages in ns, sorted, and the number whose own copy is lost.
 
     Each author is in the room of its message, so a copy is owed to it. Messages of authors whose rows were not kept
     are left out.
@@ -113,6 +114,7 @@ def round_trips(trial: TrialArrays, index: Ints, author: Ints) -> tuple[Ints, in
     key = (client * len(ticks.symbols) + ticks.symbol[tick]) * ticks.ranks + ticks.rank[tick]
     place = np.minimum(np.searchsorted(arrivals.key, key), len(arrivals.key) - 1)
     came = arrivals.key[place] == key
+    came &= arrivals.app_ns[place] - ticks.due_ns[tick] <= 2 * trial.windows.late_after_ns
     took = arrivals.app_ns[place[came]] - ticks.due_ns[tick[came]]
     return np.sort(took), int(np.count_nonzero(~came))
 
@@ -122,16 +124,16 @@ def both_directions(
 ) -> tuple[Ints, Ints]:
     """Return the latencies of other authors' updates in ns, sorted: while sending, and while silent.
 
-    The arrays have one element per message. Only updates that are due in the window and arrived count.
+    The arrays have one element per message. Only updates that are due in the window, and delivered or late, count.
     """
-    arrivals, ticks, windows = trial.arrivals, trial.ticks, trial.windows
+    arrivals, ticks = trial.arrivals, trial.ticks
     if not len(arrivals.key):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     by_index = np.argsort(index)
     writer = author[by_index][np.searchsorted(index[by_index], ticks.index)]
     due_ns = ticks.due_ns[arrivals.tick]
-    counts = writer[arrivals.tick] != trial.clients.numbers[arrivals.client]
-    counts &= (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns)
+    delivered, late = arrived_in_time(trial)
+    counts = (writer[arrivals.tick] != trial.clients.numbers[arrivals.client]) & (delivered | late)
     sending = np.zeros(len(due_ns), dtype=np.bool_)
     edges = np.searchsorted(arrivals.client, np.arange(len(trial.clients.numbers) + 1))
     under_way = np.flatnonzero((sent_ns != NO_STAMP) & (answered_ns != NO_STAMP))

@@ -446,13 +446,15 @@ class Author(Client):
     Both directions are independent: it sends whether or not anything is arriving, and waits for no response.
     """
 
-    __slots__ = ("outgoing",)
+    __slots__ = ("_begins", "outgoing")
 
     def __init__(
         self, spec: ClientSpec, options: Options, sink: Sink, rng: random.Random, outgoing: Outgoing
     ) -> None:
         super().__init__(spec, options, sink, rng)
         self.outgoing = outgoing
+        self._begins: dict[int, int] = {}
+        """The bytes of frames that were put into the outbox before a message, by its index; of this connection."""
 
     def receive(self, data: bytes, kernel_ns: int, app_ns: int) -> bool:
         """See `ClientMachine`."""
@@ -462,8 +464,10 @@ class Author(Client):
 
     def closed(self, now_ns: int, reason: str) -> None:
         """See `ClientMachine`. What was not answered is sent again on the next connection."""
-        super().closed(now_ns, reason)
-        self.outgoing.lost()
+        super().closed(now_ns, reason)   # takes back what was not sent
+        left = self.counts.body_bytes_up
+        self.outgoing.lost(sum(self._begins[uplink.index] >= left for uplink in self.outgoing.unanswered))
+        self._begins.clear()
 
     def timer(self, now_ns: int) -> None:
         """See `ClientMachine`."""
@@ -490,6 +494,7 @@ class Author(Client):
             return
         while (uplink := self.outgoing.take(now_ns)) is not None:
             frame = Frame(Opcode.TEXT, uplink.body).serialize(mask=True)
+            self._begins[uplink.index] = self.counts.body_bytes_up
             self.outbox += frame
             self.counts.body_bytes_up += len(frame)
         self.deadline_ns = min(self.reopen_ns, self.outgoing.next_ns)

@@ -152,7 +152,7 @@ def test_a_message_that_does_not_come(trial_processes: TrialProcesses) -> None:
     child = started(trial_processes, "load", SILENT)
     with pytest.raises(TrialError, match="'ready' of the load did not come within") as failure:
         trial_processes.expect(child, "ready", 0.2)
-    assert failure.value.reason == "timeout"
+    assert failure.value.reason == "load-timeout"
 
 
 def test_leaving_ends_every_process_that_was_started(tmp_path: Path) -> None:

@@ -122,17 +122,17 @@ def test_a_push_has_one_request_that_its_first_message_answers() -> None:
     assert mine.counts.answers_empty == 0
 
 
-def test_turns_of_the_window_are_those_that_it_touches() -> None:
+def test_turns_count_from_the_one_over_t0_to_the_last_of_the_drain() -> None:
     mine, _ = client()
     mine.plan_readings((T0, T1))
     mine.take([], [100.0, 110.0, 480.0, 530.0, 540.0])   # 50 ms over t0
     mine.take([], [2990.0])                              # 2450 ms within
     mine.read_until(T1)
     assert not mine.measured                             # its turns are not yet known up to t1
-    mine.take([], [3020.0, 3500.0])                      # 30 ms over t1, then one outside
+    mine.take([], [3020.0, 3500.0])                      # 30 ms over t1, then 480 ms in the drain
     assert mine.measured
-    assert mine.gap_facts == {"turns": 4, "turn_gap_p99_ns": 2450 * MS, "turn_gap_max_ns": 2450 * MS,
-                              "turn_gaps_over_20ms": 3}
+    assert mine.gaps.facts() == {"turns": 5, "turn_gap_p99_ns": 2450 * MS, "turn_gap_max_ns": 2450 * MS,
+                                 "turn_gaps_over_20ms": 4}
 
 
 @pytest.mark.parametrize("name", transports.own_names())

@@ -13,8 +13,9 @@ from rows import MS, WINDOWS, arrays_of, record_of, tables_of
 
 from bench import transports
 from bench.records.trial_record import TrialRecord
+from bench.stats.trial.arrays import trial_arrays
 from bench.stats.trial.fates import fates
-from bench.stats.trial.reconciliation import COLUMNS, reconcile, refusals_of, reordered
+from bench.stats.trial.reconciliation import COLUMNS, reconcile, refusals_of, reordered, unbroken_holes
 from bench.wire.contract import POLICY, REFUSALS
 
 FEED = [{"index": place, "symbol": "AB"[place % 2], "due_ns": (100 + 10 * place) * MS} for place in range(8)]
@@ -22,16 +23,16 @@ EVERYTHING = [{"client": 0, "index": row["index"], "app_ns": row["due_ns"] + MS}
 
 
 def figures(
-    deliveries: list[dict[str, Any]] = EVERYTHING, skips: Any = (), **record: Any
+    deliveries: list[dict[str, Any]] = EVERYTHING, skips: Any = (), errors: int = 0, **record: Any
 ) -> dict[str, float]:
     said = {
         "server_counts": {"deliveries": 8, "conflated": 0, "dropped": 0}, "publisher": {"published": 8},
         "load": {"deliveries": len(deliveries)},
     }
     made: TrialRecord = record_of(**(said | record))
-    trial = arrays_of(FEED, deliveries, skips)
-    holes = int(fates(trial)["holes"].sum())
-    return reconcile(made, trial, tables_of(FEED, deliveries, skips), holes)
+    tables = tables_of(FEED, deliveries, skips, clients=[{"client": 0, "errors": errors}])
+    trial = trial_arrays(made, tables)
+    return reconcile(made, trial, tables, unbroken_holes(fates(trial), tables["clients"]))
 
 
 def test_counts_that_agree() -> None:
@@ -70,6 +71,14 @@ def test_a_hole_in_what_was_handed_over_was_lost_on_the_way() -> None:
     hole = [row for row in EVERYTHING if row["index"] != 3]
     assert figures(hole)["lost_on_the_way"] == 1
     assert figures(hole, server_counts={"deliveries": 7})["lost_on_the_way"] == 0
+
+
+def test_a_hole_where_a_client_was_refused_was_never_handed_over_whatever_is_under_way_at_the_end() -> None:
+    """It resumed at the head: one update left out, and one under way when the trial ended."""
+    hole = [row for row in EVERYTHING if row["index"] not in (3, 7)]
+    handed_over = {"deliveries": 7, "conflated": 0, "dropped": 0}
+    assert figures(hole, errors=1, server_counts=handed_over)["lost_on_the_way"] == 0
+    assert figures(hole, server_counts=handed_over)["lost_on_the_way"] == 1
 
 
 def test_what_was_under_way_when_the_trial_ended_was_not_lost_on_the_way() -> None:

@@ -83,13 +83,27 @@ def test_records_that_disagree_about_a_message_are_counted_wherever_it_was_due(e
     assert columns(trial([end, *["accepted"] * (len(DUE_NS) - 2), end]))["uplinks_unexplained"] == 2
 
 
-def test_an_authors_own_copy_that_never_came_is_infinitely_late() -> None:
+@pytest.mark.parametrize(("after_ms", "round_trip_ms"), [(None, math.inf), (101, math.inf), (100, 100)])
+def test_an_authors_own_copy_that_is_lost_is_infinitely_late(after_ms: int | None, round_trip_ms: float) -> None:
+    """A copy is lost where it never came, or came later than 2ℓ = 100 ms."""
     tables = trial(["accepted"] * len(DUE_NS))
-    rows = tables["deliveries"].to_pylist()
-    without = [row for row in rows if row["client"] != row["index"] % AUTHORS]
-    found = columns({**tables, "deliveries": pa.Table.from_pylist(without, tables["deliveries"].schema)})
-    assert math.isinf(found["round_trip_p50_ms"])
+    rows = []
+    for row in tables["deliveries"].to_pylist():
+        if row["client"] != row["index"] % AUTHORS:
+            rows.append(row)
+        elif after_ms is not None:
+            rows.append({**row, "app_ns": DUE_NS[row["index"]] + after_ms * MS})
+    found = columns({**tables, "deliveries": pa.Table.from_pylist(rows, tables["deliveries"].schema)})
+    assert found["round_trip_p50_ms"] == round_trip_ms
     assert found["uplink_answered_p50_ms"] == 3
+
+
+def test_updates_that_are_lost_are_in_no_median_of_both_directions() -> None:
+    tables = trial(["accepted"] * len(DUE_NS))
+    rows = [{**row, "app_ns": row["app_ns"] + 200 * MS * (row["index"] % 3 > 0)}
+            for row in tables["deliveries"].to_pylist()]
+    found = columns({**tables, "deliveries": pa.Table.from_pylist(rows, tables["deliveries"].schema)})
+    assert found["latency_silent_p50_ms"] == 5
 
 
 @given(st.lists(GOOD, min_size=len(DUE_NS), max_size=len(DUE_NS)), st.randoms(use_true_random=False))

@@ -16,8 +16,9 @@ from bench.clock import NO_STAMP
 from bench.feed.tick import Tick, encode
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec
+from bench.transports.outgoing import Outgoing, Uplink
 from bench.transports.websocket import client as module
-from bench.transports.websocket.client import Client, frame_size
+from bench.transports.websocket.client import Author, Client, frame_size
 from bench.transports.websocket.protocol import Deflate, Options, message_frame
 from bench.wire.contract import Batch, Cursor, Subscription, encode_batch
 
@@ -121,6 +122,28 @@ def test_however_the_stream_is_cut_the_same_is_delivered_and_ponged(places: list
     assert (counts.header_bytes_down, counts.body_bytes_down) == (len(bench.accepted), len(frames))
     assert bench.client.cursor == Cursor("a", 16)
     assert not counts.errors
+
+
+@pytest.mark.parametrize(("left", "sends"), [(0, [0, 0]), (10, [1, 0]), (80, [1, 1]), (132, [1, 1])])
+def test_a_message_that_never_left_was_not_sent(left: int, sends: list[int]) -> None:
+    outgoing = Outgoing(random.Random(1))
+    bench = Bench()
+    spec = ClientSpec(3, "h:1", Subscription())
+    bench.client = author = Author(spec, Options(), bench.recorder, random.Random(1), outgoing)
+    author.start(0)
+    bench.open()
+    bench.upgraded()
+    bench.sent()
+    outgoing.plan([Uplink(index, 6, b"x" * 60) for index in range(2)])
+    author.timer(7)
+    assert len(author.outbox) == 2 * (6 + 60)
+    author.receive(frame(Opcode.PING, b"p" * 100), 8, 8)
+    assert len(author.outbox) == 2 * (6 + 60) + 6 + 100   # its pong did not leave either
+    del author.outbox[:left]   # the rest had not left
+    author.closed(8, "reset")
+    assert [uplink.sends for uplink in outgoing.uplinks] == sends
+    assert [uplink.sent_ns for uplink in outgoing.uplinks] == [7 if sent else None for sent in sends]
+    assert author.counts.body_bytes_up == left
 
 
 def test_compact_ticks_bare_and_in_batches() -> None:
