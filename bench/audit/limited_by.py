@@ -14,7 +14,8 @@ The order is that of likelihood: a higher entry explains the lower ones.
 
 A trial in which the machine was busy with something else, the load had fewer clients than its level, or a clock or the
 counts were wrong, is **void**: it says nothing about what the sides can carry. One in which only the measuring side
-reached its limit (the generator, the feed) is a **bound**: the server did not fail, but was not shown to carry the load.
+reached its limit (the generator, the feed) is a **bound**: the server did not fail, but did not show that it carries
+the load.
 
 Known weakness: values of a window show which process was busy, not which one the others waited for. A
 server that is busy for a tenth of a second at each tick, and idle in between, shows as `latency`.

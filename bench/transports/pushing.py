@@ -231,7 +231,7 @@ def _overrun_s(load: ServerLoad, jobs: Jobs, every_s: float, gaps: Gaps) -> floa
 
 def _mean(gaps: Gaps, power: int = 1) -> float:
     """Return the mean of a power of the turns from one hand-out to the next."""
-    return sum(share * turns**power for turns, share in enumerate(gaps, 1))
+    return math.fsum(share * turns**power for turns, share in enumerate(gaps, 1))
 
 
 @lru_cache(maxsize=64)

@@ -121,7 +121,8 @@ def random_wait_among_reads_s(utilisation: float, reads_share: float, squares: f
     """Return the mean wait in seconds of a job that comes at random, where some of the jobs are reads that take all
     ticks that have arrived; infinity if the server can't keep up with the others.
 
-    `reads_share` is the reads' share of the time, `utilisation` that of the other jobs, `squares` as in `random_wait_s`.
+    `reads_share` is the reads' share of the time, `utilisation` that of the other jobs; `squares` as in
+    `random_wait_s`.
     """
     left = 1 - utilisation - reads_share / (1 + reads_share)
     return squares / 2 / left if left > 0 else math.inf

@@ -11,7 +11,7 @@ as any other, so the mean round trip is the mean latency.
 Known weakness: where all clients post, an author's messages are taken to come at random, each with the mean D. Fan-outs
 are taken to come at random, too, though they come a hop after messages, and those of many ticks to be as long as those
 of one. At loads of 0.1 to 0.9 W is 0.7 to 1.2 times the engine's for a push, up to 1.3 times for one that is flushed,
-and 1.05 to 1.9 times with parked requests, whose fan-out's next requests count as one job; near the limit several times.
+and 1.05 to 1.9 times with parked requests, of which those after a fan-out count as one job; near the limit more.
 """
 
 from __future__ import annotations

@@ -29,14 +29,8 @@ work itself takes,
 
     1 − ρ = (1 − B) / (1 + Λ w)
 
-A simulated load client sends the polls of a turn of its timer together, and (1 − exp(−ΛG))/G turns per second have
-any, with G between two turns. Such a burst, of b = ΛG polls on average, finds the server asleep unless the one before
-is still being worked on. That takes B G + p w, give or take a normal error of B G/√b, so the share p that wakes it is
-
-    p = Φ((1 − B − p w/G) √b / B)
-
-Long polls' requests come a round trip after a fan-out, and find the server
-asleep if that is over.
+A simulated load client sends the polls of a turn of its timer together, and fewer of them wake the server (`bursts`).
+Long polls' requests come a round trip after a fan-out, and find the server asleep if that is over.
 
 Where ticks are messages of clients, `message_way` has the way until a server has them. With several servers each takes
 the messages of its own clients, and the ticks of all.
@@ -58,7 +52,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -66,6 +59,7 @@ from scipy.optimize import brentq
 
 from bench import transports
 from bench.scenario.fields import Table
+from bench.simulation.analytic.bursts import bursts_that_wake
 from bench.simulation.analytic.demand import Demand
 from bench.simulation.analytic.message_way import MessageWay
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
@@ -252,20 +246,6 @@ def analytic(
     model = transports.model_of(transport)
     system = _System(model, options, model.cycle(options), costs, net, demand)
     return Forecast(system, sizes, clients, target, load_client)
-
-
-def bursts_that_wake(work: float, waking: float, polls: float) -> float:
-    """Return the share of a load client's bursts that find the server asleep: p of the formula above.
-
-    `work` and `waking` are how long the server works on a burst, and how long a wake-up takes, as shares of the
-    time between two turns; `polls` is the mean number of polls in a burst.
-    """
-    low, high, per_error = 0.0, 1.0, math.sqrt(polls) / max(work, 1e-9)
-    for _ in range(40):
-        middle = (low + high) / 2
-        found = NormalDist().cdf((1 - work - middle * waking) * per_error)
-        low, high = (middle, high) if found > middle else (low, middle)
-    return low
 
 
 @dataclass(frozen=True, slots=True)

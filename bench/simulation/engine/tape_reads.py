@@ -279,8 +279,9 @@ def _joined(parts: list[ResponseBatches]) -> ResponseBatches:
             np.concatenate([each.batch + start for each, start in zip(found, starts, strict=False)]),
             np.concatenate([each.tick for each in found]), np.concatenate([each.count for each in found]))
 
-    return ResponseBatches(*map(column, ("updates", "bytes", "cursor", "more", "left", "slow", "tick")),
-                           conflated=skips("conflated"), dropped=skips("dropped"))
+    return ResponseBatches(
+        column("updates"), column("bytes"), column("cursor"), column("more"), column("left"), column("slow"),
+        column("tick"), conflated=skips("conflated"), dropped=skips("dropped"))
 
 
 def spans(start: Ints, count: Ints) -> Ints:
