@@ -14,7 +14,7 @@ from synthetic import Plan, make_run
 from bench.records import manifest
 from bench.records.manifest import MeasuredEntry
 from bench.report import RunData, open_run
-from bench.stats.run.prediction import COLUMNS
+from bench.stats.run.prediction import REQUIRED
 
 CHECKED = [
     ("websocket", 10, 0.1, "latency_p50_ms", 1.0, 1.05, 0.05, 0.02, 0.08, 0.1, "yes"),
@@ -53,5 +53,5 @@ def made(folder: Path, asked: dict[str, Any] | None = None, checked: bool = True
     (run / "measured.csv").write_text(measured())
     closed_forms().to_csv(run / "closed_forms.csv", index=False)
     if checked:
-        pd.DataFrame(CHECKED, columns=list(COLUMNS)).to_csv(run / "validation.csv", index=False)
+        pd.DataFrame(CHECKED, columns=list(REQUIRED)).to_csv(run / "validation.csv", index=False)
     return open_run(run)
