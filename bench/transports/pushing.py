@@ -251,7 +251,7 @@ def _gaps(load: ServerLoad, jobs: Jobs, every_s: float) -> Gaps:
 
 
 def _at_least(load: ServerLoad, ticks: float, expected: float) -> float:
-    """Return the probability of at least so many ticks where `expected` come on average."""
+    """Return the probability of at least this number of ticks where `expected` come on average."""
     if math.isinf(ticks):
         return 0.0
     if load.regular:
