@@ -27,7 +27,7 @@ import pandas as pd
 from bench.claims.formulas import FORMULAS, NEEDS, Evidence
 from bench.errors import ScenarioError
 from bench.scenario.model import Claim, Scenario
-from bench.stats.run.intervals import Interval, interval
+from bench.stats.run.intervals import Interval, interval, least_of
 from bench.stats.trial.bytes import PARTS
 from bench.stats.trial.row import NUMBERS
 
@@ -86,7 +86,9 @@ def judged(scenario: Scenario, valid_trials: pd.DataFrame) -> list[Judgement]:
     for label, claim in scenario.claims.items():
         for place, stated in enumerate(claim.stated):
             at = claim.at[place] if claim.at else math.nan
-            ours = interval(FORMULAS[claim.formula](evidence, claim, at), logarithm=False)
+            numbers = FORMULAS[claim.formula](evidence, claim, at)
+            is_difference = claim.formula == "difference" or "above_idle" in claim.column
+            ours = interval(numbers, logarithm=False, least=least_of(numbers, is_difference))
             verdict, because = verdict_on(claim, stated, ours)
             name = label if math.isnan(at) else f"{label} at {at:,.15g} clients"
             found.append(Judgement(name, claim, stated, ours, verdict, because))

@@ -88,6 +88,13 @@ def test_other_records_have_another_verdict() -> None:
     assert list(found["ours"]) == [100, 150]
 
 
+@pytest.mark.parametrize(("column", "low"), [("latency_mean_ms", 0.0), ("server_cpu_above_idle_us", -1.48)])
+def test_what_can_not_be_negative_has_no_negative_bound(column: str, low: float) -> None:
+    (found,) = judged(scenario_of(column=column), trials(1).assign(server_cpu_above_idle_us=[0.0, 1.0, 2.0]))
+    assert found.ours.low == pytest.approx(low, abs=0.01)
+    assert found.ours.high == pytest.approx(3.48, abs=0.01)
+
+
 def test_each_stated_number_is_judged_by_itself() -> None:
     first, second = judged(scenario_of(stated=(100.0, 200.0), at=(10, 1_000_000)), trials(100))
     assert (first.name, first.verdict) == ("a-claim at 10 clients", "reproduced")

@@ -186,6 +186,12 @@ def interval(values: Sequence[float] | Floats, logarithm: bool = True, least: fl
     return replace(found, values=tuple(map(float, array)) if found.values else ())
 
 
+def least_of(values: Floats, is_difference: bool) -> float:
+    """Return the smallest possible value, given those of the trials: 0 where none of them is below, unless it is a
+    difference, which may be."""
+    return 0.0 if not is_difference and bool((values >= 0).all()) else -math.inf
+
+
 def _exp(inner: Interval) -> Interval:
     return Interval(math.exp(inner.estimate), math.exp(inner.low), math.exp(inner.high), inner.count,
                     tuple(map(math.exp, inner.values)))

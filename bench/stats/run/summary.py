@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.stats.run.intervals import Interval, interval
+from bench.stats.run.intervals import Interval, interval, least_of
 from bench.stats.trial import server_costs
 from bench.stats.trial.bytes import COLUMNS as COST_COLUMNS
 from bench.stats.trial.bytes import DIRECTIONS, PARTS
@@ -127,7 +127,7 @@ def cell_interval(trials: pd.DataFrame, figure: str, reach_most: float = REACH_M
         return Interval(math.nan, math.nan, math.nan, 0)
     values = trials[figure].to_numpy(dtype=np.float64)
     name = _percentile(figure)
-    least = 0.0 if bool((values >= 0).all()) and "above_idle" not in figure else -math.inf
+    least = least_of(values, is_difference="above_idle" in figure)
     found = interval(values, logarithm=not ADDED_UP.search(figure), least=least)
     if name is None or math.isinf(found.estimate):
         return found
