@@ -8,7 +8,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,15 @@ PATIENCE_NS = 20_000_000_000
 
 
 class Server:
-    """Answers each request with one tick more; `handle` may be another function of (socket, server)."""
+    """Answers each request with one tick more; `handle` may be another function of (socket, server).
+
+    After `hold` it answers no more, so that no answer is under way when the clients are stopped.
+    """
 
     def __init__(self, close_each: bool = False, body_bytes: int = 0) -> None:
-        self.numbers = count()
+        self.ticks = 0
+        self.holds = False
+        self.lock = threading.Lock()
         self.close_each = close_each
         self.padding = body_bytes // 9
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -52,8 +56,18 @@ class Server:
             self.threads.append(threading.Thread(target=self.handle, args=(sock, self), daemon=True))
             self.threads[-1].start()
 
+    def hold(self) -> int:
+        """Answer nothing from now on, and return the number of answers that were given."""
+        with self.lock:
+            self.holds = True
+            return self.ticks
+
     def batch(self) -> bytes:
-        index = next(self.numbers)
+        with self.lock:
+            if self.holds:
+                return b""
+            index = self.ticks
+            self.ticks += 1
         line = encode(Tick(index, index + 1, 0, "A", 1.0, 1, bids=((1.5, 100),) * self.padding))
         return encode_batch(Batch(Cursor("a", index + 1), [line]))
 
@@ -65,7 +79,8 @@ def answer_requests(sock: socket.socket, server: Server) -> None:
             pending += data
             while b"\r\n\r\n" in pending:
                 pending = pending.split(b"\r\n\r\n", 1)[1]
-                body = server.batch()
+                if not (body := server.batch()):
+                    continue
                 connection = b"close" if server.close_each else b"keep-alive"
                 head = b"HTTP/1.1 200 OK\r\nConnection: %b\r\nContent-Length: %d" % (connection, len(body))
                 sock.sendall(head + b"\r\n\r\n" + body)
@@ -81,6 +96,12 @@ def reset_once(sock: socket.socket, server: Server) -> None:
     sock.close()
 
 
+def drain(sock: socket.socket) -> None:
+    """Read until the client leaves."""
+    while sock.recv(65536):
+        pass
+
+
 def close_unannounced(reset: bool) -> Callable[[socket.socket, Server], None]:
     """Answer three requests of each connection and close it, as a server does whose patience is over."""
 
@@ -89,7 +110,9 @@ def close_unannounced(reset: bool) -> Callable[[socket.socket, Server], None]:
             for _ in range(3):
                 if not sock.recv(65536):
                     return
-                body = server.batch()
+                if not (body := server.batch()):
+                    drain(sock)
+                    return
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
             if reset:
                 sock.recv(1)   # the next request is there, and most of it is never read
@@ -105,8 +128,7 @@ def answer_goodbye(goodbye: bytes) -> Callable[[socket.socket, Server], None]:
             sock.recv(65536)
             body = server.batch()
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-            while sock.recv(65536):
-                pass
+            drain(sock)
             sock.sendall(goodbye)
 
     return handle
@@ -158,8 +180,10 @@ def test_every_answer_is_recorded_once_and_counted_to_the_byte(
     def is_stamped() -> bool:   # a kernel that stamped for nobody begins a moment after it was asked to
         return any((rows["kernel_ns"] != NO_STAMP).any() for rows in recorder.deliveries_since(0))
 
-    links = driver.run(machines, "127.0.0.1", server.port,
-                       patiently(lambda: recorder.delivered >= answers and is_stamped(), clock), clock)
+    def is_enough() -> bool:
+        return recorder.delivered >= answers and is_stamped() and recorder.delivered == server.hold()
+
+    links = driver.run(machines, "127.0.0.1", server.port, patiently(is_enough, clock), clock)
     (rows,) = recorder.deliveries_since(0)
     assert sorted(rows["index"]) == list(range(len(rows)))
     for link in links:
@@ -207,7 +231,7 @@ def test_a_persistent_connection_that_the_server_closes_costs_a_retry_at_most(
     servers.append(server)
     recorder, clock = Recorder(), RunClock.start()
     machines = long_pollers(recorder)
-    until = patiently(lambda: recorder.delivered >= 100, clock)
+    until = patiently(lambda: recorder.delivered >= 100 and recorder.delivered == server.hold(), clock)
     links = driver.run(machines, "127.0.0.1", server.port, until, clock)
     (rows,) = recorder.deliveries_since(0)
     assert sorted(rows["index"]) == list(range(len(rows)))
