@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -172,6 +173,11 @@ class HttpService(HttpBase):
                     connection.give_up()
 
 
+def combined(request: web.BaseRequest, name: str) -> str | None:
+    """Return a header that is a list, from all its lines (RFC 9110, section 5.3), or None."""
+    return ", ".join(request.headers.getall(name, NONE_SENT)) or None
+
+
 class PollService(HttpService):
     """Answers each request for ticks with the batch that `respond` returns."""
 
@@ -184,9 +190,8 @@ class PollService(HttpService):
     async def ticks(self, request: web.BaseRequest, asked: Request, connection: HttpConnection) -> web.StreamResponse:
         """Return the response once it is due: tagged, 304 or compressed, depending on the options and the request."""
         response = await self.respond(asked, connection)
-        headers = request.headers
-        tags = ", ".join(headers.getall("If-None-Match", NONE_SENT)) or None   # a list may have several lines
-        status, fields, body = self._representer.represent(response, tags, headers.get("Accept-Encoding"))
+        status, fields, body = self._representer.represent(
+            response, combined(request, "If-None-Match"), combined(request, "Accept-Encoding"))
         self.chassis.counts.respond(response.batch, status)
         return web.Response(status=status, body=body or None, headers=fields)
 
@@ -201,7 +206,7 @@ class StreamService(Streaming, HttpService):
         origins = request.headers.getall("Origin", NONE_SENT)
         origin = origins[0] if self.chassis.admission.admits(origins) else None
         over = connection.stream_over = asyncio.get_running_loop().create_future()
-        stream = self.streams.begin(connection, asked, request.headers.get, origin)
+        stream = self.streams.begin(connection, asked, partial(combined, request), origin)
         if stream is not None:
             if connection.ended:
                 stream.ended()

@@ -68,8 +68,8 @@ class RequestHead:
         return ", ".join(self.values(name)) or None if self._again else self.value(name)
 
     def header(self, name: str) -> str | None:
-        """Return the first value of a header, or None; `name` in any case."""
-        return self.value(name.lower().encode())
+        """Return a header from all its lines, or None; `name` in any case."""
+        return self.combined(name.lower().encode())
 
     @property
     def has_body(self) -> bool:

@@ -61,7 +61,10 @@ def tag_fields(wire: HttpWire, tag: str) -> dict[str, str]:
 
 
 def coding_fields(wire: HttpWire, coded: bool) -> dict[str, str]:
-    """Return the header fields that compression needs; `coded`: this response is compressed."""
+    """Return the header fields that compression needs; `coded`: this response is compressed.
+
+    A 304 has the `Vary` of the response that it stands for (RFC 9110 §15.4.5).
+    """
     if wire.compression == "none":
         return {}
     return {"Vary": "Accept-Encoding"} | ({"Content-Encoding": wire.compression} if coded else {})
@@ -86,7 +89,7 @@ class Representer:
         wire, pressed = self.wire, None
         tag = tag_fields(wire, response.tag)
         if tag and matches(if_none_match, response.tag):
-            return 304, self._bodiless | tag, b""
+            return 304, self._bodiless | tag | coding_fields(wire, False), b""
         if wire.compression != "none" and accepts(accept_encoding, wire.compression):
             pressed = compressed(response.body, wire.compression)
         body = response.body if pressed is None else pressed
@@ -100,8 +103,7 @@ def head(wire: HttpWire, status: int, length: int, tag: str, coded: bool = False
     """
     keeps, unchanged = wire.connection == "keep-alive", status == 304
     fields = response_headers(wire, BODILESS if unchanged else HEADERS, keeps) | tag_fields(wire, tag)
-    if not unchanged:
-        fields |= coding_fields(wire, coded)
+    fields |= coding_fields(wire, coded and not unchanged)
     asked_from = origins(wire) if wire.request_headers is not None else []
     if asked_from:
         fields |= page_fields(asked_from[0], fields.get("Vary"), "ETag" in fields)

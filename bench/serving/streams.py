@@ -151,7 +151,7 @@ class Streams:
     ) -> Stream | None:
         """Begin a stream, and return it; None if all of it is written: it names the reason for its end.
 
-        `header` returns the value of a header of the request, `origin` is that of an allowed page. Raises
+        `header` returns a header of the request, from all its lines, `origin` is that of an allowed page. Raises
         `Refusal` if the response is an HTTP error.
         """
         format, transport = self.format, carrier.transport

@@ -46,7 +46,7 @@ class BareLongPolling(BarePollService):
         """Answer a request for ticks if it is due or its client has closed its side, else park it."""
         deadline_ns = time.monotonic_ns() + self.hold_ns
         request = parse_query(query)
-        poll = Poll(request, head.combined(b"if-none-match"), head.value(b"accept-encoding"), deadline_ns)
+        poll = Poll(request, head.combined(b"if-none-match"), head.combined(b"accept-encoding"), deadline_ns)
         self._respond(connection, poll, hurries=connection.ended)
 
     def _respond(self, connection: Connection, poll: Poll, hurries: bool) -> None:

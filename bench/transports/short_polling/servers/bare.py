@@ -15,7 +15,7 @@ class BareShortPolling(BarePollService):
     def ticks(self, connection: Connection, query: str, head: RequestHead) -> None:
         """Answer a request for ticks."""
         response = self.chassis.response(parse_query(query))
-        self.deliver(connection, response, head.combined(b"if-none-match"), head.value(b"accept-encoding"))
+        self.deliver(connection, response, head.combined(b"if-none-match"), head.combined(b"accept-encoding"))
 
 
 def install(chassis: Chassis, options: Options) -> Service:

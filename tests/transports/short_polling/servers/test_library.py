@@ -116,9 +116,19 @@ def test_responses_are_compressed_for_those_who_accept_it(feed: ScriptedFeed, ma
         assert expand(answer.body, coding.encode()) == plain.body
         assert answer.headers["ETag"] == 'W/"e1:20"'   # one tag for two encodings is a weak one
         tag = answer.headers["ETag"]
-        assert server.get("/ticks?after=e1:20", If_None_Match=tag).status == 304
+        unchanged = server.get("/ticks?after=e1:20", If_None_Match=tag)
+        assert (unchanged.status, unchanged.headers["Vary"]) == (304, "Accept-Encoding")
         small = server.get("/ticks?after=e1:20", Accept_Encoding=coding)
         assert "Content-Encoding" not in small.headers
+
+
+def test_a_coding_may_be_accepted_in_a_second_line(feed: ScriptedFeed, make: str) -> None:
+    with running_server(feed, make, options={"compression": "gzip"}) as server:
+        server.publish(*["AAA"] * 20)
+        with server.connect() as sock:
+            sock.sendall(b"GET /ticks?after=e1:0 HTTP/1.1\r\nHost: localhost\r\n"
+                         b"Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n\r\n")
+            assert b"Content-Encoding: gzip\r\n" in sock.makefile("rb").read(400)
 
 
 def test_without_compression_nothing_is_compressed(feed: ScriptedFeed, make: str) -> None:
