@@ -243,15 +243,17 @@ def _check_browsers(scenario: Scenario, options: Mapping[str, Table], where: str
 def check_room(scenario: Scenario, symbols: int, waiting: float, where: str) -> None:
     """Raise `ScenarioError` where a server holds fewer ticks than the feed's opening needs.
 
-    The opening needs one tick for each of `symbols`, and `waiting` more.
+    The opening needs one tick for each of `symbols`, and `waiting` more. A client's buffer holds only ticks of the
+    symbols that it subscribes to, of which each has its equal part of `waiting`.
     """
     server, of_each = scenario.server, min(scenario.load.symbols_per_client or symbols, symbols)
     held = (("server.slow_client.buffer_ticks", server.slow_client.buffer_ticks, of_each),
             ("server.tape_ticks", server.tape_ticks, symbols))
     for field, ticks, opening in held:
-        if ticks < opening + waiting:
+        least = opening + waiting * opening / symbols
+        if ticks < least:
             raise ScenarioError(
-                where, field, str(ticks), f"at least {math.ceil(opening + waiting)}: a tick of each symbol, which "
+                where, field, str(ticks), f"at least {math.ceil(least)}: a tick of each symbol, which "
                 "the feed opens with, and twice what falls due between two polls or flushes, or a client that keeps "
                 "its schedule would be taken for a slow one")
 

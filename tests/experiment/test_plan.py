@@ -140,6 +140,8 @@ def test_warm_up_is_a_poll_and_a_little_more(
     ({"load": {"clients": [5, 6, 5]}}, "load.clients: found .5, 6, 5., allowed is each count once"),
     ({"load": {"symbols_per_client": 6}}, "load.symbols_per_client: found 6, allowed is at most"),
     ({"server": {"slow_client": {"buffer_ticks": 24}}}, "buffer_ticks: found 24, allowed is at least 25"),
+    ({"load": {"symbols_per_client": 1}, "server": {"slow_client": {"buffer_ticks": 4}}},
+     "buffer_ticks: found 4, allowed is at least 5: a tick"),
     ({"server": {"tape_ticks": 10}}, "server.tape_ticks: found 10, allowed is at least 25"),
     ({"feed": {"symbols": 5000}, "load": {"symbols_per_client": 4000}, "server": {"tape_ticks": 5000}},
      "server.tape_ticks: found 5000, allowed is at least 5020"),
@@ -194,7 +196,9 @@ def test_a_run_that_goes_on_until_something_holds_plans_all_blocks_that_there_ma
 
 
 def test_fields_that_go_together() -> None:
-    plan.check(scenario(server={"slow_client": {"buffer_ticks": 25}}), {"a": Polling()}, "some.toml")
+    for each, buffer_ticks in ((None, 25), (1, 5)):
+        plan.check(scenario(server={"slow_client": {"buffer_ticks": buffer_ticks}}, load={"symbols_per_client": each}),
+                   {"a": Polling()}, "some.toml")
 
 
 @pytest.mark.parametrize("option", [{"tls": True}, {"response_headers": ["Server: mine"]}])
