@@ -219,7 +219,7 @@ def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
 def _misfit(mine: Sequence[Observation], cold_share: float, crowd_share: float, terms: Sequence[str]) -> float:
     """Return −2 ln of the likelihood of the trials' CPU with these shares, up to a constant."""
     stretches = [stretch for each in mine for stretch in each.stretches(cold_share, crowd_share)]
-    return len(stretches) * math.log(max(fit(stretches, terms).square, 1e-12))
+    return len(stretches) * math.log(max(fit(stretches, terms).loss, 1e-12))
 
 
 def _crowd_share(kinds: Sequence[tuple[Sequence[Observation], Estimate]]) -> Estimate:

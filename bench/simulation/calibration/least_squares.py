@@ -11,6 +11,12 @@ with little CPU says as much about a cost as one with much. It is divided by its
 that begin with the measured one: dividing by the measured CPU would favour trials that came out low.
 `FLOOR_CORES` limits the weight of a stretch that used no CPU.
 
+A neighbour on the same machine makes some trials cost a third or a half more, and no detector sees it. So errors
+beyond `OUTLYING` count in proportion, not by their square (Huber 1964): with r a trial's relative error and
+k = `OUTLYING`
+
+    loss(r) = r²  up to k,  2k|r| − k²  beyond         by the weight min(1, k / |r|), renewed in each round
+
 Terms whose counts can't be separated from those of the terms before them, in the order of `TERMS`, stay 0: where
 every response has one update, the cost of the update is included in the response's.
 
@@ -43,7 +49,9 @@ TERMS = ("base", "exchange", "wake", "switch", "tick", "crowd", "connection", "u
 """The terms that CPU is spent on. CPU that several terms could explain goes to the first of them."""
 FLOOR_CORES = 0.005
 """CPU in cores that is added to a stretch's own where it determines the stretch's weight."""
-ROUNDS = 4
+ROUNDS = 8
+OUTLYING = 0.1
+"""The relative error of a trial from which it counts in proportion: what trials differ by on a quiet machine."""
 APART = 0.1
 """The least part of a term's counts (as a share of their norm) that must not be a mixture of the counts
 before it, for the term to be separable."""
@@ -72,8 +80,8 @@ class Fit:
     """Fitted CPU seconds of each stretch, in the order of the stretches."""
     residual_share: float
     """Root mean square of fitted ÷ measured − 1, of the stretches above the floor."""
-    square: float = math.nan
-    """Mean square of the stretches' errors, each divided by its measured CPU and the floor."""
+    loss: float = math.nan
+    """Mean loss of the stretches' errors, each divided by its measured CPU and the floor."""
 
 
 def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
@@ -93,6 +101,7 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
     found, fitted_s = np.zeros(len(terms)), np.maximum(cpu_s, 0)
     for _ in range(ROUNDS):
         weight = 1 / (fitted_s + floor_s)
+        weight *= np.sqrt(OUTLYING / np.maximum(np.abs((fitted_s - cpu_s) * weight), OUTLYING))
         matrix, wanted = counts * weight[:, None], cpu_s * weight
         separable = apart(matrix)
         scale = np.linalg.norm(matrix[:, separable], axis=0)
@@ -108,8 +117,8 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
     above = measured_s > floor_s
     errors = whole_s[above] / measured_s[above] - 1
     residual = math.sqrt(float(np.mean(errors**2))) if len(errors) else math.nan
-    square = float(np.mean(((fitted_s - cpu_s) / (cpu_s + floor_s))**2))
-    return Fit(costs, tuple(whole_s.tolist()), residual, square)
+    loss = float(np.mean(_loss((fitted_s - cpu_s) / (cpu_s + floor_s))))
+    return Fit(costs, tuple(whole_s.tolist()), residual, loss)
 
 
 def apart(matrix: Floats) -> list[int]:
@@ -127,6 +136,12 @@ def apart(matrix: Floats) -> list[int]:
         if float(np.linalg.norm(rest)) > APART * norm:
             separable.append(place)
     return separable
+
+
+def _loss(error: Floats) -> Floats:
+    """Return Huber's loss of relative errors: the square, and beyond `OUTLYING` its tangent."""
+    beyond = np.abs(error)
+    return np.asarray(np.where(beyond <= OUTLYING, error**2, OUTLYING * (2 * beyond - OUTLYING)))
 
 
 def _reach(matrix: Floats, wanted: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_intervals_hold_the_true_cost_as_often_as_they_say() -> None:
     assert sum(held.values()) > len(held) * 200 * 0.93, held
 
 
+def test_trials_that_a_neighbour_made_expensive_count_for_little() -> None:
+    """A tenth of them takes half as much again: the mean of all is 5 % too much, the fit a third of that."""
+    excess = []
+    for seed in range(20):
+        stretches = made(seed, noise=0.03)
+        spoilt = [replace(each, cpu_s=1.5 * each.cpu_s) if place % 10 == seed % 10 else each
+                  for place, each in enumerate(stretches)]
+        fitted_s = fit(spoilt).fitted_cpu_s
+        excess += [found / each.cpu_s - 1 for found, each in zip(fitted_s, stretches, strict=True)]
+    assert -0.01 < sum(excess) / len(excess) < 0.02
+
+
 def test_costs_are_never_negative() -> None:
     """Where the data would have one below 0, it is 0, and the others make up for it."""
     stretches = [Measurement(1.0, 0.01 + 1e-5 * count, {"exchange": count, "tick": 1000 - count})
@@ -94,7 +107,7 @@ def test_a_stretch_that_took_nothing_counts_but_not_without_bound() -> None:
 def test_a_wrong_model_shows_in_the_residuals() -> None:
     """Costs that grow with load don't fit a straight line, and the fit says by how much."""
     right, wrong = fit(made(1, noise=0.02)), fit(made(1, noise=0.02, bend=2e-4))
-    assert right.residual_share < 0.03 < 0.08 < wrong.residual_share
+    assert right.residual_share < 0.03 < 0.07 < wrong.residual_share
 
 
 def test_without_more_stretches_than_costs_no_bound_is_known() -> None:
