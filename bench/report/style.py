@@ -147,6 +147,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def tick_rate(rates: Sequence[float]) -> str:
+    """Return the rates of feeds, in ticks per second: "1 tick/s", "1, 10 and 100 ticks/s"."""
+    return f"{listed([f'{rate:g}' for rate in rates])} tick{'s' * (list(rates) != [1])}/s"
+
+
 def percent(share: float, digits: int = 1, *, signed: bool = True) -> str:
     """Return a share in per cent, without a line break: `+28.8 %`; a dash for NaN."""
     if math.isnan(share):

@@ -56,7 +56,7 @@ def sweep(run: RunData) -> Figure:
                     _frontier(axes, points)
             row[0].set_ylabel("mean excess age (ms, log scale)")
             if len(rates) > 1:
-                row[0].set_title(f"{rate:g} ticks/s")
+                row[0].set_title(style.tick_rate([rate]))
         style.legend(figure, max(rows[:, 0], key=lambda axes: len(axes.get_lines())))
     return figure
 

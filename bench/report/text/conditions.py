@@ -38,7 +38,7 @@ def _feed(run: RunData, scenario: Scenario) -> str:
     if feed.schedule == "replay":
         return f"replayed trades{each}"
     rates = [rate for rate, _ in by_rate(run)]
-    rate = f"{style.listed([f'{one:g}' for one in rates])} tick{'s' * (rates != [1])}/s{each}"
+    rate = f"{style.tick_rate(rates)}{each}"
     return f"{rate} in {style.counted(feed.symbols, 'symbol')}"
 
 

@@ -101,7 +101,7 @@ def lines(run: RunData) -> list[str]:
             texts = [f"{_name(run, first)} {_mean_text(each.curves.costs[first])} {question.unit}"]
             texts += [f"{_name(run, label)} {ratio_text(each.against(first, label))} times as much"
                       for label in others]
-            found.append(f"At {each.rate_per_s:g} {_ticks(each.rate_per_s)} and an excess age of "
+            found.append(f"At {style.tick_rate([each.rate_per_s])} and an excess age of "
                          f"{style.number(each.curves.low)} to {style.number(each.curves.high)} ms, {question.noun}: "
                          f"{'; '.join(texts)}.")
     return found
@@ -111,15 +111,11 @@ def _outcome_text(found: Sequence[PushAgainstPolls], question: ComparedFigure) -
     """Return how a push compares with polls in a cost, with the rates where there are several."""
     texts: list[str] = []
     for outcome, words in OUTCOMES.items():
-        rates = [f"{each.rate_per_s:g}" for each in found if each.outcome == outcome]
+        rates = [each.rate_per_s for each in found if each.outcome == outcome]
         of_cost = f" in {question.noun}" * (not texts)
-        at = f" at {style.listed(rates)} {_ticks(float(rates[-1]))}" if rates and len(found) > 1 else ""
+        at = f" at {style.tick_rate(rates)}" if rates and len(found) > 1 else ""
         texts += [f"{words}{of_cost}{at}"] * bool(rates)
     return style.listed(texts)
-
-
-def _ticks(rate: float) -> str:
-    return "tick/s" if rate == 1 else "ticks/s"
 
 
 def _mean_text(costs: Sequence[float]) -> str:
