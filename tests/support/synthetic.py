@@ -47,7 +47,7 @@ class Made:
     loss: float = 0.0
     cpu_us: float = 20.0
     header_bytes: int = 0
-    rss_bytes: int = 30_000
+    rss_bytes: int = 300_000
     noise_seed: int = 0
     """Two subjects with the same seed share their noise, so that they differ only by their settings."""
     options: tuple[tuple[str, object], ...] = ()
@@ -55,8 +55,8 @@ class Made:
 
 
 DEFAULT = {
-    "short_polling": Made("short_polling", cpu_us=12.0, header_bytes=180, rss_bytes=22_000),
-    "long_polling": Made("long_polling", delay_s=0.0012, cpu_us=60.0, header_bytes=200, rss_bytes=31_000),
+    "short_polling": Made("short_polling", cpu_us=12.0, header_bytes=180, rss_bytes=220_000),
+    "long_polling": Made("long_polling", delay_s=0.0012, cpu_us=60.0, header_bytes=200, rss_bytes=310_000),
     "websocket": Made("websocket", cpu_us=9.0),
 }
 

@@ -32,7 +32,7 @@ KINDS = {
 }
 """For each kind of bytes: its name, its hatch, and the strength of the transport's colour in its part."""
 WORTH_DRAWING = 0.005
-"""Share of the longest bar below which a part is not drawn."""
+"""Share of the longest bar below which a part has neither hatch nor outline, which would hide it."""
 
 
 def bytes_per_update(run: RunData) -> Figure:
@@ -72,20 +72,23 @@ def bytes_per_update(run: RunData) -> Figure:
 
 def _bar(axes: Axes, y: float, cell: pd.Series, direction: str, look: style.Style, form: float,
          longest: float) -> set[str]:
-    """Draw the bar of one direction of a transport, with its closed form; return the kinds that were
-    drawn."""
+    """Draw the bar of one direction of a transport, with its closed form; return the kinds that are large
+    enough to be told by their hatch."""
     left, drawn = 0.0, set()
     for part, width in _widths(cell, direction).items():
-        if width > WORTH_DRAWING * longest:
-            _, hatch, strength = KINDS[part]
-            bar = axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch,
-                            edgecolor=style.INK, linewidth=0.6)
-            style.tips(bar[0], [f"{look.name}, {direction}: {KINDS[part][0]} {style.number(width)} B"])
+        if not width:
+            continue
+        _, hatch, strength = KINDS[part]
+        large = width > WORTH_DRAWING * longest
+        bar = axes.barh(y, width, 0.32, left=left, color=_tint(look.colour, strength), hatch=hatch * large,
+                        edgecolor=style.INK, linewidth=0.6 * large)
+        style.tips(bar[0], [f"{look.name}, {direction}: {KINDS[part][0]} {style.number(width)} B"])
+        if large:
             drawn.add(part)
-            left += width
+        left += width
     if form:
         axes.plot([form, form], [y - 0.2, y + 0.2], color=style.INK, linewidth=1.1, zorder=3)
-    if drawn:
+    if left:
         whole = style.number(_whole(cell, direction))
         axes.text(max(left, form) + 0.012 * longest, y, whole, va="center", size=9)
     return drawn
@@ -144,8 +147,8 @@ def _bytes_caption(run: RunData) -> str:
               if run.simulated else
               "Bytes on the wire, counted by the kernel on every connection, per update that arrived. ")
     forms_note = simulated.forms_note(run) if run.simulated else ""
-    return (f"{source}Down is to the client. The parts add up to the bar; the table of the same name has the "
-            f"numbers. {forms_note}").rstrip()
+    return (f"{source}Down is to the client. The parts add up to the bar; the table “Bytes per update, by part” has "
+            f"the numbers. {forms_note}").rstrip()
 
 
 def _server_caption(run: RunData) -> str:

@@ -163,12 +163,13 @@ def by_clients(axes: Axes, run: RunData, column: str, label: str, *, logarithmic
         for place, clients in enumerate(cells["clients"]):
             if (transport, int(clients)) in within:
                 error[:, place] = np.array(within[transport, int(clients)]) / unit
+        spans = y - error[0], y + error[1]
         error[:, cells["valid_trials"].to_numpy(dtype=np.int64) <= FEW] = np.nan
         axes.errorbar(x, y, yerr=error, color=look.colour, marker=look.marker, capsize=4,
                       label=look.name)
         style.point_tips(axes, x, y, [
             f"{look.name}, {style.counted(int(clients), 'client')}: {style.number(at)} ({style.number(ends[0])} to "
-            f"{style.number(ends[1])})" for clients, at, *ends in zip(cells["clients"], y, bottom, top, strict=True)])
+            f"{style.number(ends[1])})" for clients, at, *ends in zip(cells["clients"], y, *spans, strict=True)])
         if measured is not None:
             points = measured[measured["transport"] == transport]
             axes.errorbar(

@@ -65,7 +65,7 @@ def _frontier(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     """Draw the frontier of the points, (cost, age), on logarithmic scales."""
     line = frontier(points)
     axes.plot([cost for cost, _ in line], [age for _, age in line], color=style.FAINT, linewidth=5, alpha=0.3,
-              zorder=1, label="frontier", solid_capstyle="round")
+              zorder=1, label="frontier", solid_capstyle="round", marker="o" * (len(line) == 1), markersize=18)
     axes.set(xscale="log", yscale="log")
     axes.margins(0.12)
     style.plain_ticks(axes, "x")
@@ -101,10 +101,15 @@ def _curve(axes: Axes, curve: SweptCurve, look: style.Style, cells: dict[str, pd
     return drawn
 
 
+def _caption(run: RunData) -> str:
+    bars = "Bars are 95 % intervals between trials. " * bool((run.summary["valid_trials"] > FEW).any())
+    return ("Excess age against server CPU (left) and against bytes on the wire (right), per update. Down and to the "
+            "left is better. Each point is one value of the option that was swept, written beside it; a transport that "
+            "was not swept is one point. The wide grey line (a grey disc where one point is the best in both) is the "
+            "frontier: what lies above it costs as much and is staler than something else. "
+            f"{bars}A row is one rate of the feed.")
+
+
 SWEEP = FigureSpec[RunData](
-    "sweep", lambda run: f"What does freshness cost? ({style.counted(shown_clients(run), 'client')})", sweep,
-    "Excess age against server CPU (left) and against bytes on the wire (right), per update. Down and to the "
-    "left is better. Each point is one value of the option that was swept, written beside it; a transport that was not "
-    "swept is one point. The wide grey line is the frontier: what lies above it costs as much and is staler than "
-    "something else. Bars are 95 % intervals between trials. A row is one rate of the feed.",
+    "sweep", lambda run: f"What does freshness cost? ({style.counted(shown_clients(run), 'client')})", sweep, _caption,
     worth=lambda run: bool(run.scenario.sweep))

@@ -55,8 +55,9 @@ def connections_table(run: RunData) -> TextTable:
                  for label, row in cells)
     columns = ("clients", "transport", *(HEADS.get(name, name.replace("_", " ")) for name in names))
     return TextTable("connections", "The cost of opening and closing a connection", columns, rows, note=(
-        "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; an upgrade is "
-        "counted under HTTP headers. Closing runs from the first FIN on." + OF_CPU * (CPU in names)))
+        "Bytes with TCP/IP headers. Opening is TCP's handshake, and TLS's where there is one; an upgrade within the "
+        "window is counted under HTTP headers, one before it in no column of bytes. Closing runs from the first FIN "
+        "on." + OF_CPU * (CPU in names)))
 
 
 def _cells(run: RunData) -> list[tuple[str, pd.Series]]:

@@ -45,7 +45,8 @@ CAVEATS = (
     "A kernel instant is that of the last segment of a read, so it bounds the arrival of each update in "
     "the read from above; the column shared_read_share of trials.csv says how many updates shared one.",
     "Intervals are Student's t between trials, at 95 %: on logarithms for times, ages, CPU and memory, as "
-    "they are for bytes, so that their parts add up. Updates of one trial are not independent and are never "
+    "they are for bytes, so that their parts add up, and for what is a difference or may be 0 (idle CPU, CPU above "
+    "idle, each further client). Updates of one trial are not independent and are never "
     "pooled. Comparisons are paired by block; a ratio is the geometric mean of the blocks' (of bytes too, so "
     "it may differ a little from the quotient of two cells). They are corrected by Holm's method over all "
     "pairs and client counts of a value.",

@@ -51,7 +51,9 @@ FIGURES: tuple[tuple[str, Callable[[pd.Series], str], str], ...] = (
         "In brackets: 95 % interval between trials; of up to three trials, their own values.")),
     ("above idle (µs per update)", _with_interval(ABOVE), (
         "Above idle: CPU per update without the idle base, which is the server's use while all clients are "
-        "connected and nothing is published.")),
+        "connected and nothing is published. It is a difference, so it is averaged as it is, while CPU is on "
+        "logarithms: with an idle use of 0 it may be a little above the CPU. Below 0 it is within the error of the "
+        "idle use, which is measured for a moment only.")),
     ("user + system (µs per update)", _split, "User and system: only where a cell has 500 steps of 10 ms."),
     ("CPU (ms per client and second)", _plain("server_cpu_ms_per_client_s"), ""),
     ("idle (cores)", _plain("server_idle_cpu_cores"), ""),

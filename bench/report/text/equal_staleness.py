@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from bench.report import style
 from bench.report.data.measured_forms import flush_s
 from bench.report.data.run import RunData
-from bench.report.data.swept import at_equal, by_rate, curves_of
-from bench.report.text.findings import ComparedFigure, ratio_text
+from bench.report.data.swept import AGE, at_equal, by_rate, curves_of
+from bench.report.text.findings import ComparedFigure, amount_text, ratio_text
 from bench.report.text.first_screen import BYTES, CPU
 from bench.stats.run.comparison import EqualStaleness
-from bench.stats.run.intervals import Effect, Interval, corrected
+from bench.stats.run.intervals import Effect, Interval, corrected, interval
 
 COSTS = (CPU, BYTES)
 OUTCOMES = {"less": "costs less than polls", "more": "costs more than polls", "tie": "ties with polls"}
@@ -50,16 +50,6 @@ class PushAgainstPolls:
             return "tie"
         return "less" if self.effect.interval.estimate < 1 else "more"
 
-    def against(self, first: str, label: str) -> Interval:
-        """Return the cost of the curve `label` ÷ that of `first`.
-
-        Between `push` and `poll` the interval is the one that decided, between others the 95 % interval.
-        """
-        if {first, label} != {self.push, self.poll}:
-            return self.curves.effect(label, first).interval
-        found = self.effect.printed
-        return found if label == self.push else found.inverse
-
 
 def compared_at_equal(run: RunData, question: ComparedFigure) -> list[PushAgainstPolls]:
     """Return the comparison of a cost at each rate at which a push and a poll were swept, the lowest rate first."""
@@ -82,25 +72,49 @@ def compared_at_equal(run: RunData, question: ComparedFigure) -> list[PushAgains
 
 def answer(run: RunData) -> str:
     """Return the finding as one sentence; empty where no push and poll were swept, or too few blocks are whole."""
-    clauses = []
+    clauses, every = [], []
     for question in COSTS:
         assessed = [each for each in compared_at_equal(run, question) if each.effect.assessed]
         found = sorted(assessed, key=lambda each: (list(OUTCOMES).index(each.outcome), each.rate_per_s))
         if found:
             values = style.listed([ratio_text(each.effect.printed) for each in found])
-            clauses.append(f"{_outcome_text(found, question)} ({values} times as much)")
-    return f"At equal staleness a push with flush {', and '.join(clauses)}." if clauses else ""
+            needless = _needless(run, found, question)
+            clauses.append(f"{_outcome_text(found, question)} ({values} times as much{needless})")
+            every += found
+    if not clauses:
+        return ""
+    low, high = min(each.curves.low for each in every), max(each.curves.high for each in every)
+    return (f"At equal staleness, {style.number(low)} to {style.number(high)} ms of excess age, a push with flush "
+            f"{', and '.join(clauses)}.")
+
+
+def _needless(run: RunData, found: Sequence[PushAgainstPolls], question: ComparedFigure) -> str:
+    """Return in words at which rates the same push without flush is fresher and cost less in every trial."""
+    rates = [each.rate_per_s for each in found if _costs_less_without_flush(run, each, question.column)]
+    return f"; without flush it costs still less, and is fresher, at {style.tick_rate(sorted(rates))}" if rates else ""
+
+
+def _costs_less_without_flush(run: RunData, each: PushAgainstPolls, column: str) -> bool:
+    trials = dict(by_rate(run))[each.rate_per_s]
+    curve = next(curve for curve in curves_of(run) if curve.label == each.push)
+    at_once = trials[trials["transport"].isin([label for _, label in curve.subjects if flush_s(run, label) == 0])]
+    return bool(len(at_once) and at_once[column].max() < min(each.curves.costs[each.push])
+                and at_once[AGE].max() < each.curves.low)
 
 
 def lines(run: RunData) -> list[str]:
     """Return a line for each rate and cost: every curve at equal staleness, the cheapest first."""
     found = []
     for question in COSTS:
-        for each in compared_at_equal(run, question):
+        compared = compared_at_equal(run, question)
+        against = _against_cheapest(compared)
+        for each in compared:
             first, *others = each.curves.costs
-            texts = [f"{_name(run, first)} {_mean_text(each.curves.costs[first])} {question.unit}"]
-            texts += [f"{_name(run, label)} {ratio_text(each.against(first, label))} times as much"
-                      for label in others]
+            texts = [f"{_name(run, first)} {amount_text(interval(each.curves.costs[first]), question)}"]
+            for label in others:
+                ratio, separable = against[each.rate_per_s, label]
+                tie = "" if separable else ", a tie"
+                texts.append(f"{_name(run, label)} {ratio_text(ratio)} times as much{tie}")
             found.append(f"At {style.tick_rate([each.rate_per_s])} and an excess age of "
                          f"{style.number(each.curves.low)} to {style.number(each.curves.high)} ms, {question.noun}: "
                          f"{'; '.join(texts)}.")
@@ -118,8 +132,23 @@ def _outcome_text(found: Sequence[PushAgainstPolls], question: ComparedFigure) -
     return style.listed(texts)
 
 
-def _mean_text(costs: Sequence[float]) -> str:
-    return style.number(sum(costs) / len(costs))
+def _against_cheapest(compared: Sequence[PushAgainstPolls]) -> dict[tuple[float, str], tuple[Interval, bool]]:
+    """Return the cost of each curve ÷ the cheapest one's, and whether the two are separable, by rate and curve.
+
+    Between the push and the poll it is the interval that decided; all others are corrected together.
+    """
+    found: dict[tuple[float, str], tuple[Interval, bool]] = {}
+    others: dict[tuple[float, str], Effect] = {}
+    for each in compared:
+        first, *labels = each.curves.costs
+        for label in labels:
+            if {first, label} == {each.push, each.poll}:
+                ratio = each.effect.printed
+                found[each.rate_per_s, label] = ratio if label == each.push else ratio.inverse, each.effect.separable
+            else:
+                others[each.rate_per_s, label] = each.curves.effect(label, first)
+    decided = corrected(list(others.values()))
+    return found | {key: (one.printed, one.separable) for key, one in zip(others, decided, strict=True)}
 
 
 def _name(run: RunData, label: str) -> str:

@@ -336,7 +336,7 @@ def spread_text(found: Interval, scale: float = 1.0, none: float = math.nan) -> 
         values = ", ".join(_apart(value / scale, none) for value in found.values)
         return f" (n = {found.count}{': ' if values else ''}{values})"
     between = "–" if low >= 0 else " to "
-    few = f"n = {found.count}: " * (found.count <= FEW)
+    few = f"n = {found.count}, interval " * (found.count <= FEW)
     return f" ({few}{_apart(low, none)}{between}{_apart(high, none)})"
 
 

@@ -144,22 +144,21 @@ def _equals_texts(run: RunData, question: ComparedFigure) -> list[str]:
     for each in among_equals(run, question):
         more, less = _title(each.more), _title(each.less)
         servers = "library servers" if each.server == DEFAULT_SERVER else f"{each.server} ones"
-        times = f"{ratio_text(each.times)} times"
         tie = "" if each.claimable else ", a tie"
-        texts.append(f"on {servers} {more} has {times} as much {question.noun} as {less}{tie}")
+        texts.append(f"on {servers} {more} has {ratio_text(each.times)} times the {question.noun} of {less}{tie}")
     return texts
 
 
 def _idle_texts(run: RunData) -> list[str]:
-    """Return a clause on the CPU per second of an idle connection on both servers; none where no pair has it."""
+    """Return a clause on the CPU per second that a client takes on both servers while nothing is published."""
     clients = shown_clients(run)
-    question = ComparedFigure(IDLE_COLUMN, "idle CPU", "server CPU of an idle connection", "µs/s", clients / 1e6)
+    question = ComparedFigure(IDLE_COLUMN, "idle CPU", "server CPU of a client", "µs/s", clients / 1e6)
     parts = []
     for pair in pairs_of(run):
         library, bare = (_cell(run, label, clients, question) for label in (pair.library, pair.bare))
         if math.isfinite(library.estimate) and math.isfinite(bare.estimate):
             parts.append(f"{_title(pair)} {amount_text(library, question)}, bare {amount_text(bare, question)}")
-    return [f"an idle connection takes of the CPU: {', '.join(parts)}"] * bool(parts)
+    return [f"while nothing is published a client takes of the CPU: {', '.join(parts)}"] * bool(parts)
 
 
 def _title(pair: ServerPair) -> str:
@@ -168,8 +167,8 @@ def _title(pair: ServerPair) -> str:
 
 def _percent_text(each: LibraryShare) -> str:
     """Return a share in words: `71 % (69–73)`, with a note where the two servers tie."""
-    text = f"{style.number(each.share.estimate, 2)}{style.NARROW}%{spread_text(each.share)}"
-    return text if each.claimable else f"{text} (a tie with none)"
+    text = f"{style.number(each.share.estimate)}{style.NARROW}%{spread_text(each.share)}"
+    return text if each.claimable else f"{text} (a tie with 0)"
 
 
 def _between(run: RunData, question: ComparedFigure, clients: int, one: str, other: str) -> Comparison | None:

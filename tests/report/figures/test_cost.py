@@ -36,6 +36,17 @@ def test_bars_are_as_long_as_the_bytes(run: RunData) -> None:
     assert lengths(run) == pytest.approx(counted(run))
 
 
+def test_a_bar_beside_a_much_longer_one_is_whole_and_has_its_value(run: RunData) -> None:
+    """Its parts are too small to have an outline, and are drawn all the same."""
+    wire = [name for name in run.summary if "_bytes_" in name or name.startswith("bytes_")]
+    longest = run.summary["transport"] == "websocket"
+    summary = run.summary.assign(**{name: run.summary[name].where(~longest, 1e4 * run.summary[name]) for name in wire})
+    other = replace(run, summary=summary)
+    assert lengths(other) == pytest.approx(counted(run))
+    axes = cost.bytes_per_update(other).axes[0]
+    assert len(axes.texts) == len(axes.get_yticks())
+
+
 def test_the_legend_names_what_is_drawn(run: RunData) -> None:
     figure = cost.bytes_per_update(run)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,9 @@ def test_ages_of_shared_ticks_are_compared_within_blocks(run: RunData) -> None:
         bars = [segment for lines in axes.collections for segment in lines.get_segments()]
         return [float(bar[1][1] / bar[0][1]) for bar in bars if len(bar) == 2]
     assert shares(there) == pytest.approx(shares(left), rel=0.02)
+    told = [re.findall(r"\(([\d.,]+) to ([\d.,]+)\)", line.get_gid()) for line in there.get_lines() if line.get_gid()]
+    ends = [[float(each.replace(",", "")) for each in pair] for pairs in told for pair in pairs]
+    assert [high / low for low, high in ends] == pytest.approx(shares(there), rel=0.02)   # tips have the bars' ends
 
 
 @pytest.mark.parametrize("spec", COMPARED, ids=lambda spec: spec.name)

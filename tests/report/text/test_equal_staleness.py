@@ -16,6 +16,8 @@ from bench.report.pages import run as pages
 from bench.report.text import equal_staleness
 from bench.report.text.first_screen import CPU
 
+A_PUSH = "a push with flush"
+
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> RunData:
@@ -32,14 +34,18 @@ def alone(run: RunData) -> RunData:
 
 def test_the_sentence_says_what_costs_less_at_each_rate(joined: RunData) -> None:
     told = equal_staleness.answer(joined)
-    assert told.startswith("At equal staleness a push with flush costs less than polls in server CPU per update at 40 "
-                           "ticks/s and costs more than polls at 20 ticks/s (0.")   # values in this order
+    found = re.match(rf"At equal staleness, ([\d.]+) to ([\d.]+) ms of excess age, {A_PUSH} costs less than polls in "
+                     r"server CPU per update at 40 ticks/s and costs more than polls at 20 ticks/s \(0\.", told)
+    assert found is not None   # values in this order
+    compared = equal_staleness.compared_at_equal(joined, CPU)
+    assert [float(each) for each in found.groups()] == pytest.approx(
+        [min(each.curves.low for each in compared), max(each.curves.high for each in compared)], rel=0.01)
     assert re.search(r" times as much\), and [a-z ]+ polls in bytes per update", told)
     whole = pages.answer_text(joined)
     assert whole.startswith(f"{told.removesuffix('.')} – with ")
     assert "20 and 40 ticks/s" in whole
     own = equal_staleness.answer(alone(joined))
-    assert own.startswith("At equal staleness a push with flush costs less than polls in server CPU per update (0.")
+    assert f"{A_PUSH} costs less than polls in server CPU per update (0." in own
 
 
 def test_the_ratio_is_that_of_the_curves(joined: RunData) -> None:
@@ -67,7 +73,17 @@ def test_what_cannot_be_told_apart_is_a_tie(joined: RunData) -> None:
     pushed = run.trials["transport"].str.startswith("websocket")
     noisy = cpu.where(~pushed, cpu * 5 * run.trials["block"].map({1: 0.5, 2: 2.0, 3: 0.6, 4: 1.8}))
     told = equal_staleness.answer(replace(run, trials=run.trials.assign(server_cpu_us_per_update=noisy)))
-    assert told.startswith("At equal staleness a push with flush ties with polls in server CPU per update (")
+    assert f"{A_PUSH} ties with polls in server CPU per update (" in told
+
+
+def test_a_flush_that_is_needless_is_named(joined: RunData) -> None:
+    """Where the push without flush is fresher and costs less in every trial."""
+    run = alone(joined)
+    assert "without flush" not in equal_staleness.answer(run).partition(", and ")[0]   # what it says of CPU
+    cheap = run.trials["transport"] == "websocket flush_ms=0"
+    trials = run.trials.assign(server_cpu_us_per_update=run.trials["server_cpu_us_per_update"].where(~cheap, 0.01))
+    told = equal_staleness.answer(replace(run, trials=trials))
+    assert re.search(r"times as much; without flush it costs still less, and is fresher, at 40 ticks/s\), and", told)
 
 
 def test_each_rate_has_a_line_and_a_row_of_the_figure(joined: RunData) -> None:

@@ -195,6 +195,6 @@ def test_of_a_tie_the_bounds_are_printed_however_few_its_blocks() -> None:
     found = Interval(1.19, 0.9, 1.6, 3, (1.17, 1.19, 1.21))
     assert spread_text(found) == " (n = 3: 1.17, 1.19, 1.21)"
     assert spread_text(Interval(1.2, math.nan, math.nan, 1)) == " (n = 1)"
-    assert spread_text(replace(found, values=(), bounds_only=True)) == " (n = 3: 0.900–1.60)"
+    assert spread_text(replace(found, values=(), bounds_only=True)) == " (n = 3, interval 0.900–1.60)"
     assert spread_text(Interval(1.2, math.nan, math.nan, 2, bounds_only=True)) == (
         " (n = 2, too few for an interval)")

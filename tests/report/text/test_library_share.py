@@ -65,9 +65,9 @@ def test_one_sentence_says_the_shares_and_compares_the_pushes_on_equal_servers(b
     places = [told.index(f"with {name}") for name in (
         "short polling", "long polling", "SSE", "WebSocket")]
     assert places == sorted(places)
-    assert "(a tie with none) with WebSocket; on library servers SSE has 1." in told
+    assert "(a tie with 0) with WebSocket; on library servers SSE has 1." in told
     assert "; on bare ones WebSocket has 1." in told
-    assert re.search(r" times as much server CPU per update as SSE(, a tie)?\.$", told)
+    assert re.search(r" times the server CPU per update of SSE(, a tie)?\.$", told)
     assert pages.answer_text(both).startswith(f"{told.removesuffix('.')} – with ")
 
 
@@ -105,12 +105,13 @@ def test_every_cost_that_was_measured_has_a_line(both: RunData) -> None:
     assert " µs" in told[1]
 
 
-def test_an_idle_connection_s_cpu_is_told_where_it_was_measured(both: RunData) -> None:
+def test_a_client_s_cpu_without_updates_is_told_where_it_was_measured(both: RunData) -> None:
     idle = both.trials.assign(server_idle_cpu_cores=both.trials["server_cpu_us_per_update"] * 20e-6)
-    assert "idle connection" not in library_share.answer(
+    assert "nothing is published" not in library_share.answer(
         replace(both, trials=idle.assign(server_idle_cpu_cores=float("nan"))))
     told = library_share.answer(replace(both, trials=idle))
-    found = re.search(r"idle connection takes of the CPU: short polling ([0-9.]+) µs/s.*?bare ([0-9.]+) µs/s", told)
+    found = re.search(
+        r"nothing is published a client takes of the CPU: short polling ([0-9.]+) µs/s.*?bare ([0-9.]+) µs/s", told)
     assert found is not None   # 20 clients, so 1 µs/s each for 1 µs per update
     assert [float(each) for each in found.groups()] == pytest.approx([40 + FIXED_US, 10 + FIXED_US], rel=0.1)
 

@@ -127,6 +127,13 @@ def test_curves_are_compared_where_all_of_them_reach() -> None:
     assert found.costs["polls"][0] == pytest.approx(30 * middle ** -0.5)
 
 
+def test_the_mean_of_a_curve_with_a_knee_is_exact() -> None:
+    """On logarithms from 0 to 2 along the first half of the range, and 2 along the second: 1.5 on average."""
+    found = at_equal_staleness([{"a": [(1, 1), (10, 100), (100, 100)], "b": [(1, 1), (100, 1)]}])
+    assert found is not None
+    assert found.costs == {"b": (1.0,), "a": (pytest.approx(10**1.5),)}
+
+
 @pytest.mark.parametrize("blocks", [
     [], [{"polls": power_law(1, [50, 100]), "push": power_law(1, [1, 40])}],
     [{"polls": power_law(1, [50, 100]), "push": power_law(1, [60, 400])},

@@ -37,12 +37,12 @@ def costs_of(client: dict[str, Any], usage: dict[str, Usage] | None = None,
 
 
 def test_what_is_divided_by_what() -> None:
-    found = costs_of(COUNTS, {"server": Usage(50_000_000, None, None, 3000, 1000)})
+    found = costs_of(COUNTS, {"server": Usage(50_000_000, None, None, 3_000_000, 1_000_000)})
     assert found["arrivals"] == 10
     assert found["requests_per_update"] == 0.4
     assert found["server_cpu_us_per_update"] == 5000
     assert found["server_cpu_cores"] == 0.5
-    assert found["server_rss_bytes_per_client"] == 2000
+    assert found["server_rss_bytes_per_client"] == 2_000_000
     # Payload is of every arrival, the repeated one too: indices 1…10 and 1 again.
     assert found["payload_bytes_down_per_update"] == (sum(range(101, 111)) + 101) / 10
     assert found["tcpip_bytes_up_per_update"] == 3 * 52 / 10
