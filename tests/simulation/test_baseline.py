@@ -43,7 +43,7 @@ def test_cells_of_the_same_shape_whatever_the_clients(run: Path) -> None:
     assert set(same.cells["clients"]) == {10, 30}
     assert same.about is not None
     assert same.about.run == "measured"
-    assert same.about.memory_bytes_per_client["websocket"] == pytest.approx(30_000, rel=0.3)
+    assert same.about.memory_bytes_per_client["websocket"] == pytest.approx(300_000, rel=0.3)
 
 
 @pytest.mark.parametrize(("changed", "why"), [

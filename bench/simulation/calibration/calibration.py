@@ -84,7 +84,7 @@ HARDLY_BUSY = 0.5
 """The share of the time that a server may be busy whose wake-ups are taken for the load client's bursts."""
 TIMER_MOST_S = 0.02
 """The longest time between two turns of the load client's timer that is searched for."""
-COLD_SHARE_MOST = 1.0
+COLD_SHARE_MOST = 2.0
 LEAST_UP_S = 1e-6
 """The least delay in seconds: no request is answered before it is sent."""
 CROWD_SHARES = np.linspace(0.0, 1.0, 81)
@@ -305,10 +305,7 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
 
 def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
            ) -> tuple[Estimate, Estimate]:
-    """Return the cost of an exchange, split into request and response.
-
-    A tick that is alone finds the server cold.
-    """
+    """Return the cost of an exchange, split into request and response."""
     exchange = costs["exchange"]
     if mine[0].cycle.pushes:
         return Estimate(0.0), exchange
@@ -317,7 +314,7 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
 
     def answer_s(each: Observation) -> float:
         payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
-        warm_s = each.instants.spacing_s / (1 + cold_share)
+        warm_s = each.instants.spacing_s / (1 + each.instants.cold * cold_share)
         warm_s -= costs["update"].value + payload * costs["byte"].value
         return warm_s / each.crowded(crowd_share)
 
@@ -348,7 +345,7 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     def feed_s(each: Observation) -> float:
         request_s = costs["request_s"].value * each.crowded(costs["crowd_share"].value)
         warm_s = costs["tick_s"].value + service_s(each) - request_s
-        return each.instants.first_s - waking_s(each, warm_s, 1.0)   # who is alone comes after a long sleep
+        return each.instants.first_s - waking_s(each, warm_s, each.instants.cold)
 
     def up_s(each: Observation) -> float:
         return each.request_s - waking_s(each, service_s(each), each.coldness) - each.instants.lag_s

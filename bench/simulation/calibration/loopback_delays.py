@@ -53,6 +53,8 @@ class Instants:
     """Median of app − kernel over all arrivals."""
     alone: int = 0
     """Number of ticks that were alone."""
+    cold: float = math.nan
+    """Median of the server's coldness at the ticks that were alone."""
     cold_share: float = math.nan
     """Additional time of a cold server's fan-outs, as a share of a warm one's."""
 
@@ -65,11 +67,12 @@ def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
     if not stamped.any():
         return Instants()
     lag_s = float(np.median((arrivals.app_ns - arrivals.kernel_ns)[stamped])) / NS
-    rows = [row for tick in _alone(trial).tolist() if (row := _of_tick(trial, tick)) is not None]
+    rows = [row for tick in _alone(trial).tolist() if (row := _of_tick(trial, tick, asks_again)) is not None]
     if not rows:
         return Instants(lag_s=lag_s)
-    first, spacing, wake, reading = (np.median(np.array(rows), axis=0) / NS).tolist()
-    return Instants(first, spacing, wake, reading, lag_s, len(rows), _cold_share(trial, asks_again))
+    first, spacing, wake, reading, slept = (np.median(np.array(rows), axis=0) / NS).tolist()
+    return Instants(first, spacing, wake, reading, lag_s, len(rows), float(coldness(slept)),
+                    _cold_share(trial, asks_again))
 
 
 def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
@@ -100,9 +103,12 @@ def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.flatnonzero(alone & (due_ns >= windows.t0_ns) & (due_ns < windows.t1_ns))
 
 
-def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, ...] | None:
-    """Return first, spacing, wake and reading of one tick, in ns; None where too few clients had it, or
-    stamps are missing."""
+def _of_tick(trial: TrialArrays, tick: int, asks_again: bool) -> tuple[float, ...] | None:
+    """Return first, spacing, wake, reading and the server's sleep before one tick, in ns; None where too few
+    clients had it, or stamps are missing.
+
+    The sleep is taken to begin when a fan-out as long as this one would be over.
+    """
     arrivals, due_ns = trial.arrivals, trial.ticks.due_ns[tick]
     mine = arrivals.tick == tick
     kernel = np.sort(arrivals.kernel_ns[mine])
@@ -110,4 +116,6 @@ def _of_tick(trial: TrialArrays, tick: int) -> tuple[float, ...] | None:
         return None
     app = np.sort(arrivals.app_ns[mine])
     spacing, reading = ((each[-1] - each[0]) / (len(each) - 1) for each in (kernel, app))
-    return float(kernel[0] - due_ns), float(spacing), float(app[0] - kernel[0]), float(reading)
+    busy = (kernel[-1] - due_ns) * (1 + asks_again)
+    slept = max(due_ns - trial.ticks.due_ns[tick - 1] - busy, 0) if tick else math.inf
+    return float(kernel[0] - due_ns), float(spacing), float(app[0] - kernel[0]), float(reading), float(slept)

@@ -134,7 +134,8 @@ def hop_s(costs: Costs, known: KindCosts, each: Observation, factor: float) -> f
     """Return the hop's seconds in a trial; NaN where no tick was alone."""
     counts = each.counts
     payload_bytes = counts["payload_bytes"] / max(counts["updates"], 1)
-    message_s = costs.of_message_s(1.0) * (1 + costs.cold_share) + costs.wake_s   # alone: it comes after a long sleep
+    cold = each.instants.cold
+    message_s = costs.of_message_s(cold) * (1 + cold * costs.cold_share) + cold * costs.wake_s
     answer_s = costs.answer_s * each.crowded(costs.crowd_share)
     first_s = costs.tick_s + answer_s + costs.update_s + costs.byte_s * payload_bytes
     return (each.instants.first_s - each.send_s) / factor - known.net["up_s"].value - message_s - first_s
