@@ -335,6 +335,18 @@ def test_a_server_that_sleeps_works_longer(
     assert due.clients_max <= warm.clients_max * 1.01
 
 
+def test_requests_find_a_server_as_cold_as_the_ticks_of_others_leave_it() -> None:
+    """They come 80 ms after their fan-out, but the server has not slept since: ten rooms get ticks meanwhile."""
+    clients, symbols, options, net = 30, 10, options_of("long_polling"), NetworkDelays(0.04, 0.04)
+    subscribed = np.zeros((clients, symbols), dtype=np.bool_)
+    subscribed[np.arange(clients), np.arange(clients) % symbols] = True
+    costs = dataclasses.replace(light(2e-5), wake_s=2e-3)
+    found = seen(shard_of("long_polling", options, costs, net, clients=clients, rate_per_s=200, measure_s=60,
+                          symbols=symbols, subscribed=subscribed))
+    due = forecast("long_polling", options, costs, net, clients, rate_per_s=20.0, feed_per_s=200.0, payload_bytes=100)
+    assert found.utilisation == pytest.approx(due.utilisation, rel=0.3)
+
+
 @pytest.mark.parametrize("timer_s", [0.0, 0.001])
 @pytest.mark.parametrize("clients", [5, 100, 300, 460])
 def test_polls_share_what_it_takes_to_wake_a_server(clients: int, timer_s: float) -> None:

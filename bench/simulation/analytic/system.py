@@ -355,7 +355,7 @@ class _System:
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
         if self.cycle.flush_s:
             return replace(self, costs=self._flushed_cold(found))
-        return replace(self, costs=self._asked_cold(found, clients, cold))
+        return replace(self, costs=self._asked_cold(found, clients, cold, jobs_per_s, asleep))
 
     @property
     def _flushes_per_s(self) -> float:
@@ -382,16 +382,22 @@ class _System:
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
             tick_s=found.tick_s + wake_s * self._flushes_per_s / ticks_per_s)
 
-    def _asked_cold(self, found: Costs, clients: float, cold: float) -> Costs:
+    def _asked_cold(self, found: Costs, clients: float, cold: float, jobs_per_s: float, asleep: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its
-        responses: they find it under way, or the server asleep, and cold until it has caught up with them."""
+        responses: they find it under way, or the server asleep, and cold until it has caught up with them.
+
+        The server has slept since the fan-out or, if other fan-outs or their requests have come meanwhile, since the
+        last of them: for min(Exp(2Λ), s) seconds, where the fan-out was over s ago. So on average
+        κ = (1 − exp(−(2Λ + 1/τ) s)) / (1 + 2Λτ), τ = `COOLING_S`. They wake it where none of those is under way.
+        That other requests keep it warm for ticks, too, is left out.
+        """
         costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
         colder = replace(self, costs=found).jobs
         each_s = colder.answer_s + colder.update_s
         behind_s, wakes = turns * each_s - self.round_trip_s, 0.0
         if behind_s < 0:
-            cold = float(coldness(-behind_s))
-            wakes, behind_s = cold / turns, cold * costs.wake_s
+            cold = -math.expm1((2 * jobs_per_s + 1 / COOLING_S) * behind_s) * mean_coldness(0.5 / jobs_per_s, 1.0)
+            wakes, behind_s = asleep * cold / turns, asleep * cold * costs.wake_s
         request_s = jobs.request_s * (1 + cold * costs.cold_share)
         late = 1.0 if request_s >= each_s else min((1 + behind_s / (each_s - request_s)) / turns, 1.0)
         longer = 1 + late * cold * costs.cold_share
