@@ -51,8 +51,8 @@ from bench.simulation.engine.inputs import Floats
 COOLING_S = 0.1
 """Time constant with which a sleeping worker gets cold. Of 0.006 to 0.4 s it fits the CPU of a calibration's 111
 trials best, above all what waking takes: with 0.012 s, a server that is woken 5 times a second was predicted to take
-30 % too little, and one that is woken 45 times a second 15 % too much. The spacing in fan-outs alone fits 0.008 to
-0.024 s as well."""
+30 % too little, and one that is woken 45 times a second 15 % too much. The spacing of responses in fan-outs alone
+fits 0.008 to 0.024 s better."""
 WARMING_S = 0.05
 """Time constant with which a busy worker gets warm."""
 BLOCK_JOBS = 1 << 13

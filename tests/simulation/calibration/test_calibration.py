@@ -98,7 +98,8 @@ def test_what_it_costs_to_wake_a_server(found: CostsFile) -> None:
         costs = of(found, transport).costs
         assert costs["cold_share"].value == pytest.approx(COLD_SHARE, abs=0.15), transport
         waking = COLD * costs["wake_s"].value + costs["tick_s"].value
-        assert waking == pytest.approx(COLD * WAKE_S + COSTS["tick_s"], rel=0.5), transport
+        near = 0.5 if transport == "long_polling" else 0.1   # its requests keep a server warm, and hide a part
+        assert waking == pytest.approx(COLD * WAKE_S + COSTS["tick_s"], rel=near), transport
     polls = of(found, "short_polling").costs
     assert polls["wake_s"].value == pytest.approx(WAKE_S, rel=0.25)
     assert polls["base_share"].value == pytest.approx(COSTS["base_share"], rel=0.1)
@@ -137,7 +138,8 @@ def test_the_loopback_and_the_load_client_are_found(found: CostsFile) -> None:
     for transport in ("long_polling", "websocket"):
         each = of(found, transport)
         whole_s = each.net["feed_s"].value + each.net["down_s"].value
-        assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=50e-6), transport
+        near_s = 50e-6 if transport == "long_polling" else 15e-6
+        assert whole_s == pytest.approx(NET["feed_s"] + NET["down_s"], abs=near_s), transport
         assert each.load_client["wake_s"].value == pytest.approx(LOAD_CLIENT["wake_s"], abs=2e-6)
     polls = of(found, "short_polling")
     way_s = polls.net["up_s"].value + polls.load_client["wake_s"].value
@@ -168,7 +170,7 @@ def test_messages_get_their_costs_back(found: CostsFile, transport: str) -> None
     assert 0.9 * message_s < each.costs["message_s"].value < 1.05 * with_tick_s
     assert 0.3 * cold_s < each.costs["message_cold_s"].value < 1.3 * cold_s
     together_s = each.costs["message_s"].value + COLD * each.costs["message_cold_s"].value
-    assert together_s == pytest.approx(message_s + COLD * cold_s, rel=0.15)
+    assert together_s == pytest.approx(message_s + COLD * cold_s, rel=0.1)
     assert each.net["hop_s"].value == pytest.approx(OF_MESSAGES["net"]["hop_s"], abs=40e-6)
     assert each.load_client["send_s"].value == pytest.approx(OF_MESSAGES["load_client"]["send_s"], abs=1e-6)
 
