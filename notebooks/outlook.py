@@ -60,7 +60,7 @@ from bench.stats.trial.arrays import busiest_per_s
 UNITS_OF_A_COST = {
     **dict.fromkeys(
         ("tick_s", "request_s", "answer_s", "update_s", "byte_s", "connection_s", "switch_s", "wake_s"), "µs"),
-    "base_share": "µs/s", "socket_share": "µs/s",
+    "base_share": "µs/s", "socket_share": "µs/s", "cooling_s": "s",
 }
 """The units in which those costs that are times are shown."""
 
@@ -159,7 +159,8 @@ def costs_table(costs: CostsFile) -> pd.DataFrame:
     rows = []
     for each in costs.transports:
         for name, found in each.costs.items():
-            scale, unit = (1e6, UNITS_OF_A_COST[name]) if name in UNITS_OF_A_COST else (1.0, "")
+            unit = UNITS_OF_A_COST.get(name, "")
+            scale = 1e6 if unit.startswith("µ") else 1.0
             rows.append({"transport": str(each.kind), "cost": name, "value": scale * found.value,
                          "low": scale * found.low, "high": scale * found.high, "unit": unit})
     return pd.DataFrame(rows)

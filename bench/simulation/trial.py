@@ -130,7 +130,7 @@ def asked_for_nothing(cycle: Cycle, costs: Costs, clients: float) -> float:
         return 0.0
     asked = clients / every_s
     asleep = max(1 - asked * each_s, 0.0)
-    cold = mean_coldness(asleep, asked * asleep)
+    cold = mean_coldness(asleep, asked * asleep, costs.cooling_s)
     asleep /= 1 + asked * (costs.switch_s + cold * costs.wake_s)   # this share of the requests wakes the worker
     return asked * (each_s * (1 + cold * costs.cold_share) + asleep * (costs.switch_s + cold * costs.wake_s))
 

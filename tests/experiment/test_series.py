@@ -39,7 +39,7 @@ def test_a_folder_of_scenarios_is_a_series() -> None:
     """The calibration and what it is validated with; every one is an ordinary scenario."""
     names = [each.name for each in series.questions("calibration")]
     assert names == ["batches", "connections", "fast", "few", "messages-fast", "messages", "order-books", "rare-polls",
-                     "steady"]
+                     "rare-ticks", "steady"]
     assert [each.name for each in series.questions("quick")] == ["quick"]
 
 

@@ -131,10 +131,11 @@ def test_costs_stand_there_with_their_intervals() -> None:
     by_name = found.drop_duplicates("cost").set_index("cost")
     assert by_name.loc["base_share", "unit"] == "µs/s"
     costs = priced()
-    cold = [replace(each, costs={**each.costs, "cold_share": Estimate(0.52)}) for each in costs.transports]
-    shares = outlook.costs_table(replace(costs, transports=cold)).set_index("cost").loc["cold_share"]
-    assert set(shares["value"]) == {0.52}   # a share of the work, and no time
-    assert set(shares["unit"]) == {""}
+    cold = {"cold_share": Estimate(0.52), "cooling_s": Estimate(0.1)}
+    costs = replace(costs, transports=[replace(each, costs=each.costs | cold) for each in costs.transports])
+    for name, value, unit in (("cold_share", 0.52, ""), ("cooling_s", 0.1, "s")):   # neither is a CPU time
+        rows = outlook.costs_table(costs).set_index("cost").loc[name]
+        assert (set(rows["value"]), set(rows["unit"])) == ({value}, {unit})
 
 
 def test_runs_are_left_alone(run: Run) -> None:

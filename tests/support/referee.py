@@ -46,7 +46,7 @@ class Referee:
         self.env = simpy.Environment(initial_time=-cycle.interval_s)
         costs = shard.costs
         self.worker = Queue(self.env, shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share,
-                            costs.switch_s)
+                            costs.switch_s, costs.cooling_s)
         self.load_client = Queue(self.env, shard.t0_s, shard.t1_s)
         self.symbols = [str(symbol) for symbol in shard.ticks.symbol]
         self.all_symbols = frozenset(self.symbols)
@@ -190,7 +190,8 @@ class Referee:
 
         def turn():
             allowed.append(bucket.take(self.env.now))
-            return shard.costs.message_s + shard.costs.message_cold_s * self.worker.coldness()
+            self.worker.more_cold_s, self.worker.serves = shard.costs.message_cold_s, False
+            return shard.costs.message_s
 
         yield self.worker.put(turn)
         if allowed[0]:
@@ -243,7 +244,7 @@ class Referee:
         """Let the worker take a tick that will wait for the timer."""
         if place < self.taken:
             return None   # it was taken at a turn
-        self.taken = place + 1
+        self.taken, self.worker.serves = place + 1, False
         self.answers_authors(self.taken, self.taking.get(place))
         return self.shard.costs.tick_s
 
@@ -303,6 +304,7 @@ class Referee:
     def fan_out(self, first, end):
         """Hand ticks to all who wait for one of them."""
         shard = self.shard
+        self.worker.fans_out = True
         news = set(self.symbols[first:end])
         for place in range(first, end):
             self.tape.append(place + 1, self.symbols[place], b"%d" % place)

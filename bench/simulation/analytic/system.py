@@ -22,7 +22,7 @@ Polls wait as in N·D/D/1 there.
 
 A server that has slept is cold (`bench.simulation.engine.server_queue`), and is assumed to stay as cold as it
 woke until it sleeps again. Arrivals at random find it asleep with probability 1 − ρ, and its sleeps are long
-enough that κ = 1 / (1 + Λ · COOLING_S) on average, with Λ jobs or fan-outs per second; ticks at regular
+enough that κ = 1 / (1 + Λ τ) on average, with Λ jobs or fan-outs per second; ticks at regular
 distances find it asleep for (1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ)(switch + κ · wake)
 more for each job or fan-out. That is part of ρ: with w = switch + κ · wake, and B the share of the time that the
 work itself takes,
@@ -63,7 +63,7 @@ from bench.simulation.analytic.bursts import bursts_that_wake
 from bench.simulation.analytic.demand import Demand
 from bench.simulation.analytic.message_way import MessageWay
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
-from bench.simulation.engine.server_queue import COOLING_S, coldness, mean_coldness
+from bench.simulation.engine.server_queue import coldness, mean_coldness
 from bench.transports.cycle import Cycle
 from bench.transports.model import Conditions, Messages, Model, age_mean_s
 from bench.transports.pushing import ticks_met
@@ -328,7 +328,7 @@ class _System:
         polls_per_s = 0.0 if bursts else clients * rates["requests"]
         calls_per_s = -math.expm1(-polls_per_s * turn_s) / turn_s if turn_s else polls_per_s
         jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else demand.messages_per_s + calls_per_s)
-        cold = mean_coldness(1 / jobs_per_s, 1.0)
+        cold = mean_coldness(1 / jobs_per_s, 1.0, costs.cooling_s)
         woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
         if turn_s and not bursts:
             calls_per_s *= bursts_that_wake(work, woken_s / turn_s, polls_per_s * turn_s)
@@ -337,15 +337,16 @@ class _System:
             asleep = (1 - work) / (1 + jobs_per_s * woken_s)
         wakes = asleep
         if demand.regular and bursts:
-            cold, wakes = float(coldness(asleep / jobs_per_s)), 1.0
+            cold, wakes = float(coldness(asleep / jobs_per_s, costs.cooling_s)), 1.0
         longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
-        message_s = costs.of_message_s(cold) * longer + wake_s
+        message_s = costs.message_s * longer + cold * costs.message_cold_s + wake_s
+        taken = cold
         if demand.messages_per_s and bursts:   # the message has woken it, if it was one of its own clients
-            woken, own = asleep * float(coldness(self.net.hop_s)), demand.own_share
+            woken, own = asleep * float(coldness(self.net.hop_s, costs.cooling_s)), demand.own_share
             wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
-            cold = own * woken + (1 - own) * cold
-            longer = 1 + cold * costs.cold_share
-        found = replace(costs, tick_s=costs.tick_s * longer + wake_s, answer_s=costs.answer_s * longer,
+            taken = own * woken + (1 - own) * cold
+        taking = 1 + (taken if self.cycle.flush_s else cold) * costs.cold_share   # as cold as the fan-out, or before it
+        found = replace(costs, tick_s=costs.tick_s * taking + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s,
                         message_cold_s=0.0)
         if not bursts:
@@ -354,8 +355,8 @@ class _System:
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
         if self.cycle.flush_s:
-            return replace(self, costs=self._flushed_cold(found))
-        return replace(self, costs=self._asked_cold(found, clients, cold, jobs_per_s, asleep))
+            return replace(self, costs=self._flushed_cold(found, asleep))
+        return replace(self, costs=self._asked_cold(found, clients, taken, jobs_per_s, asleep))
 
     @property
     def _flushes_per_s(self) -> float:
@@ -365,19 +366,26 @@ class _System:
             return 0.0
         return min(ticks_per_s, 1 / every_s) if self.demand.regular else -math.expm1(-ticks_per_s * every_s) / every_s
 
-    def _flushed_cold(self, found: Costs) -> Costs:
-        """Return the costs of a server whose timer finds it asleep since the last tick before its turn.
+    def _flushed_cold(self, found: Costs, asleep: float) -> Costs:
+        """Return the costs of a server whose timer finds it asleep since the last tick before its turn, and whose
+        hand-outs are as cold as the time since the one before makes them.
 
-        The wake-up of a flush is counted with the ticks that it sends.
+        Of turns every F seconds, the k-th after a hand-out is the first to find a tick with probability (1 − q) qᵏ⁻¹,
+        q = exp(−Λ F). A hand-out takes (1 − `asleep`) F. The wake-up of a flush is counted with the ticks that it
+        sends.
         """
         costs, ticks_per_s, every_s = self.costs, self.demand.ticks_per_s, self.cycle.flush_s
+        cooling_s, took_s = costs.cooling_s, (1 - asleep) * every_s
         if self.demand.regular:
-            longest = min(1 / ticks_per_s, every_s) / COOLING_S
-            cold = 1 + math.expm1(-longest) / longest
+            longest_s = min(1 / ticks_per_s, every_s)
+            cold = 1 + math.expm1(-longest_s / cooling_s) * cooling_s / longest_s
+            fanned = float(coldness(max(1 / ticks_per_s, every_s) - took_s, cooling_s))
         else:
-            ends_per_s = ticks_per_s + 1 / COOLING_S
-            cold = 1 - ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / math.expm1(-ticks_per_s * every_s)
-        longer, wake_s = 1 + cold * costs.cold_share, costs.switch_s + cold * costs.wake_s
+            empty, ends_per_s = math.exp(-ticks_per_s * every_s), ticks_per_s + 1 / cooling_s
+            cold = 1 + ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / (1 - empty)
+            fanned = 1 - (math.exp((took_s - every_s) / cooling_s) * (1 - empty)
+                          / (1 - empty * math.exp(-every_s / cooling_s)))
+        longer, wake_s = 1 + max(cold, fanned) * costs.cold_share, costs.switch_s + cold * costs.wake_s
         return replace(
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
             tick_s=found.tick_s + wake_s * self._flushes_per_s / ticks_per_s)
@@ -388,7 +396,7 @@ class _System:
 
         The server has slept since the fan-out or, if other fan-outs or their requests have come meanwhile, since the
         last of them: for min(Exp(2Λ), s) seconds, where the fan-out was over s ago. So on average
-        κ = (1 − exp(−(2Λ + 1/τ) s)) / (1 + 2Λτ), τ = `COOLING_S`. They wake it where none of those is under way.
+        κ = (1 − exp(−(2Λ + 1/τ) s)) / (1 + 2Λτ), τ = `cooling_s`. They wake it where none of those is under way.
         That other requests keep it warm for ticks, too, is left out.
         """
         costs, jobs, turns = self.costs, self.jobs, max(self.load(clients).audience, 1.0)
@@ -396,7 +404,8 @@ class _System:
         each_s = colder.answer_s + colder.update_s
         behind_s, wakes = turns * each_s - self.round_trip_s, 0.0
         if behind_s < 0:
-            cold = -math.expm1((2 * jobs_per_s + 1 / COOLING_S) * behind_s) * mean_coldness(0.5 / jobs_per_s, 1.0)
+            cold = (-math.expm1((2 * jobs_per_s + 1 / costs.cooling_s) * behind_s)
+                    * mean_coldness(0.5 / jobs_per_s, 1.0, costs.cooling_s))
             wakes, behind_s = asleep * cold / turns, asleep * cold * costs.wake_s
         request_s = jobs.request_s * (1 + cold * costs.cold_share)
         late = 1.0 if request_s >= each_s else min((1 + behind_s / (each_s - request_s)) / turns, 1.0)

@@ -31,8 +31,10 @@ time between two turns of the timer follows from the wake-ups of a server that i
 two turns on average, at random instants, they are 1 − exp(−b) for each turn. What the load client has to do delays
 its timer, so that time is the timer's own (`timer_s`) divided by the share for which the load client is idle.
 
-Two measurements show how much slower a cold server is: the spacing of fan-outs that begin more or less cold,
-and the CPU of cells whose servers sleep more or less. Neither is exact, so they are weighted:
+How fast a server cools is the machine's: 12 ms fitted one best, 0.1 s another (−2 ln L better by 19, and by 86). So it
+is the time constant, of a few that are tried, that fits the CPU of all kinds best. Given it, two measurements show how
+much slower a cold server is: the spacing of fan-outs that begin more or less cold, and the CPU of cells whose servers
+sleep more or less. Neither is exact, so they are weighted:
 
     cold share = the s that minimises   n · ln(sum of the fit's squares at s) + ((s − spacing's) / its σ)²
 
@@ -77,6 +79,7 @@ from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, 
 from bench.simulation.calibration.message_costs import pace, with_messages
 from bench.simulation.calibration.observations import COUNTS, FULL, Observation
 from bench.simulation.engine.inputs import LoadClient
+from bench.simulation.engine.server_queue import coldness
 from bench.stats.run.intervals import interval
 
 LOAD_CLIENT_TERMS = ("base", "exchange", "switch", "update", "connection", "byte")
@@ -87,9 +90,13 @@ TIMER_MOST_S = 0.02
 COLD_SHARE_MOST = 2.0
 LEAST_UP_S = 1e-6
 """The least delay in seconds: no request is answered before it is sent."""
-CROWD_SHARES = np.linspace(0.0, 1.0, 81)
+CROWD_SHARES = np.linspace(0.0, 1.0, 41)
 """The crowd shares that are tried."""
 UNCROWDED = [term for term in TERMS if term != "crowd"]
+COOLINGS_S = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4)
+"""The time constants of cooling that are tried."""
+COARSE = 4
+"""Every so many cold shares are tried with each time constant."""
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
 """The cold shares that are tried."""
 BEHIND = 1.1
@@ -112,11 +119,13 @@ def calibrate(
     if not enough:
         raise RunError(f"{', '.join(sorted({each.run for each in observations}))}: trials: found fewer than "
                        f"{TRIALS_LEAST} VALID ones of each transport, and costs can't be fitted to so few")
-    waiting = {kind: _weighed(mine, _cold_share(mine)) for kind, mine in enough.items() if mine[0].waits}
+    cooling = _cooling(list(enough.values()))
+    waiting = {kind: _weighed(mine, cooling.value) for kind, mine in enough.items() if mine[0].waits}
     cold = {kind: waiting.get(kind) or _middle([waiting[each] for each in _alike(kind, waiting)]) for kind in enough}
-    crowd = {server: _crowd_share([(mine, cold[kind]) for kind, mine in enough.items() if kind.server == server])
+    crowd = {server: _crowd_share(cooling.value, [(mine, cold[kind]) for kind, mine in enough.items()
+                                                  if kind.server == server])
              for server in {kind.server for kind in enough}}
-    shares = {kind: {"cold": cold[kind], "crowd": crowd[kind.server]} for kind in enough}
+    shares = {kind: {"cooling": cooling, "cold": cold[kind], "crowd": crowd[kind.server]} for kind in enough}
     seen = {kind: _of_kind(kind, enough[kind], shares[kind]) for kind in waiting}
     seen |= {kind: _of_kind(kind, mine, shares[kind] | _lent(kind, seen))
              for kind, mine in enough.items() if kind not in waiting}
@@ -199,16 +208,29 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
     return found
 
 
-def _cold_share(mine: Sequence[Observation]) -> Estimate:
+def _cooling(kinds: Sequence[Sequence[Observation]]) -> Estimate:
+    """Return the time constant with which the machine's servers cool: that which fits the CPU of all kinds best
+    together, each with its own best cold share. What a cold server costs is fitted given it, so its bounds are itself.
+    """
+    found = np.array([
+        sum(min(_misfit(mine, cooling_s, share, 0.0, TERMS) for share in COLD_SHARES[::COARSE].tolist())
+            for mine in kinds)
+        for cooling_s in COOLINGS_S])
+    best_s = COOLINGS_S[int(found.argmin())]
+    return Estimate(best_s, best_s, best_s)
+
+
+def _cold_share(mine: Sequence[Observation], cooling_s: float) -> Estimate:
     """Return the cold share from the spacing of fan-outs: the mean between trials, each of which is
     imprecise."""
-    return _mean(mine, lambda each: float(np.clip(each.instants.cold_share, 0.0, COLD_SHARE_MOST)))
+    return _mean(mine, lambda each: float(np.clip(each.instants.cold_share(cooling_s), 0.0, COLD_SHARE_MOST)))
 
 
-def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
-    """Return the cold share by the fan-outs' `spacing` and the servers' CPU together; its bounds are where
+def _weighed(mine: Sequence[Observation], cooling_s: float) -> Estimate:
+    """Return the cold share by the fan-outs' spacing and the servers' CPU together; its bounds are where
     the misfit is larger by 4, as two standard deviations of a normal error make it."""
-    found = np.array([_misfit(mine, share, 0.0, TERMS) for share in COLD_SHARES.tolist()])
+    spacing = _cold_share(mine, cooling_s)
+    found = np.array([_misfit(mine, cooling_s, share, 0.0, TERMS) for share in COLD_SHARES.tolist()])
     sigma = (spacing.high - spacing.low) / 4
     if math.isfinite(sigma) and sigma > 0:
         found += ((COLD_SHARES - spacing.value) / sigma)**2
@@ -216,39 +238,41 @@ def _weighed(mine: Sequence[Observation], spacing: Estimate) -> Estimate:
     return Estimate(float(COLD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
 
 
-def _misfit(mine: Sequence[Observation], cold_share: float, crowd_share: float, terms: Sequence[str]) -> float:
-    """Return −2 ln of the likelihood of the trials' CPU with these shares, up to a constant."""
-    stretches = [stretch for each in mine for stretch in each.stretches(cold_share, crowd_share)]
+def _misfit(mine: Sequence[Observation], cooling_s: float, cold_share: float, crowd_share: float,
+            terms: Sequence[str]) -> float:
+    """Return −2 ln of the likelihood of the trials' CPU with this cooling and these shares, up to a constant."""
+    stretches = [stretch for each in mine for stretch in each.stretches(cooling_s, cold_share, crowd_share)]
     return len(stretches) * math.log(max(fit(stretches, terms).loss, 1e-12))
 
 
-def _crowd_share(kinds: Sequence[tuple[Sequence[Observation], Estimate]]) -> Estimate:
+def _crowd_share(cooling_s: float, kinds: Sequence[tuple[Sequence[Observation], Estimate]]) -> Estimate:
     """Return the crowd share that fits the kinds best together, given each one's cold share; its bounds are
     where the misfit is larger by 4."""
-    found = np.array([sum(_misfit(mine, cold.value, share, UNCROWDED) for mine, cold in kinds)
+    found = np.array([sum(_misfit(mine, cooling_s, cold.value, share, UNCROWDED) for mine, cold in kinds)
                       for share in CROWD_SHARES.tolist()])
     near = CROWD_SHARES[found <= found.min() + 4]
     return Estimate(float(CROWD_SHARES[found.argmin()]), float(near.min()), float(near.max()))
 
 
 def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindCosts:
-    """Return the costs of one kind; `known` are those that its trials can't show.
+    """Return the costs of one kind; `known` are those that its trials alone don't show.
 
-    Those are the shares `cold` and `crowd`, of a polled server `base` and `socket`, and `update` of one whose clients
-    wait.
+    Those are `cooling` and the shares `cold` and `crowd`, of a polled server `base` and `socket`, and `update` of one
+    whose clients wait.
     """
-    cold_share, crowd_share = known["cold"], known["crowd"]
-    standing = {name: cost for name, cost in known.items() if name not in ("cold", "crowd")}
-    stretches = [stretch for each in mine for stretch in each.stretches(cold_share.value, crowd_share.value)]
+    cooling, cold_share, crowd_share = known["cooling"], known["cold"], known["crowd"]
+    standing = {name: cost for name, cost in known.items() if name not in ("cooling", "cold", "crowd")}
+    stretches = [stretch for each in mine
+                 for stretch in each.stretches(cooling.value, cold_share.value, crowd_share.value)]
     server = fit(stretches, [term for term in UNCROWDED if term not in standing], standing)
     load = fit([_of_load(each) for each in mine], LOAD_CLIENT_TERMS)
-    request, response = _split(mine, server.costs, cold_share.value, crowd_share.value)
+    request, response = _split(mine, server.costs, known)
     costs = {
         "tick_s": server.costs["tick"], "request_s": request, "answer_s": response,
         "update_s": server.costs["update"], "byte_s": server.costs["byte"],
         "connection_s": server.costs["connection"], "base_share": server.costs["base"],
         "socket_share": server.costs["socket"], "wake_s": server.costs["wake"],
-        "switch_s": server.costs["switch"], "cold_share": cold_share,
+        "switch_s": server.costs["switch"], "cold_share": cold_share, "cooling_s": cooling,
         "crowd_share": crowd_share,
     }
     return KindCosts(
@@ -303,8 +327,7 @@ def _with_bytes(costs: Parts, mine: Sequence[Observation]) -> Estimate:
                       for bound in ("value", "low", "high")))
 
 
-def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_share: float
-           ) -> tuple[Estimate, Estimate]:
+def _split(mine: Sequence[Observation], costs: Parts, known: Parts) -> tuple[Estimate, Estimate]:
     """Return the cost of an exchange, split into request and response."""
     exchange = costs["exchange"]
     if mine[0].cycle.pushes:
@@ -314,9 +337,10 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
 
     def answer_s(each: Observation) -> float:
         payload = each.counts["payload_bytes"] / max(each.counts["updates"], 1)
-        warm_s = each.instants.spacing_s / (1 + each.instants.cold * cold_share)
+        cold = float(coldness(each.instants.slept_s, known["cooling"].value))
+        warm_s = each.instants.spacing_s / (1 + cold * known["cold"].value)
         warm_s -= costs["update"].value + payload * costs["byte"].value
-        return warm_s / each.crowded(crowd_share)
+        return warm_s / each.crowded(known["crowd"].value)
 
     response = _mean(_spacious(mine) or _smallest(mine), answer_s, most=exchange.value)
     rest = exchange.value - response.value
@@ -328,7 +352,7 @@ def _split(mine: Sequence[Observation], costs: Parts, cold_share: float, crowd_s
 
 def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     """Return the delays of the loopback; 0 with NaN bounds where this kind can't show one (see `_borrowed`)."""
-    smallest, waits = _smallest(mine), mine[0].waits
+    smallest, waits, cooling_s = _smallest(mine), mine[0].waits, costs["cooling_s"].value
 
     def service_s(each: Observation) -> float:
         """Return the seconds of one response to one request."""
@@ -345,10 +369,10 @@ def _net(mine: Sequence[Observation], costs: Parts) -> Parts:
     def feed_s(each: Observation) -> float:
         request_s = costs["request_s"].value * each.crowded(costs["crowd_share"].value)
         warm_s = costs["tick_s"].value + service_s(each) - request_s
-        return each.instants.first_s - waking_s(each, warm_s, each.instants.cold)
+        return each.instants.first_s - waking_s(each, warm_s, float(coldness(each.instants.slept_s, cooling_s)))
 
     def up_s(each: Observation) -> float:
-        return each.request_s - waking_s(each, service_s(each), each.coldness) - each.instants.lag_s
+        return each.request_s - waking_s(each, service_s(each), each.coldness(cooling_s)) - each.instants.lag_s
 
     return {
         "up_s": Estimate(0.0) if waits else _mean(smallest, up_s),
@@ -393,11 +417,11 @@ def _middle(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _smallest(mine: Sequence[Observation]) -> list[Observation]:
-    """Return the trials of the cell with the least load, whose delays hardly include waiting."""
+    """Return the trials of the cell with the fewest clients, whose delays hardly include waiting."""
     quiet = [each for each in mine if not each.cycle.new_connection] or list(mine)
 
-    def stir(cell: Cell) -> tuple[int, float, int]:
-        return cell.book_levels, cell.rate_per_s or math.inf, cell.clients
+    def stir(cell: Cell) -> tuple[int, int, float]:
+        return cell.book_levels, cell.clients, cell.rate_per_s or math.inf
 
     least = min(stir(each.cell) for each in quiet)
     return [each for each in quiet if stir(each.cell) == least]
@@ -434,7 +458,7 @@ def _cells(mine: Sequence[Observation], server: Fit, load: Fit) -> list[FittedCe
     of_server = iter(server.fitted_cpu_s)
     rows: list[tuple[Observation, float, float]] = []
     for each, of_load in zip(mine, load.fitted_cpu_s, strict=True):
-        fitted_s, *_ = [next(of_server) for _ in each.stretches(0.0)]
+        fitted_s, *_ = [next(of_server) for _ in each.stretches(1.0, 0.0)]
         rows.append((each, fitted_s, of_load))
     found = []
     for cell in {repr(each.cell): each.cell for each in mine}.values():

@@ -47,7 +47,9 @@ NEEDED = {
     "load_client": ("wake_s", "answer_s", "update_s"),
 }
 """The numbers, by part, that each kind must have; a file that lacks one is refused. All others but `OF_MESSAGES` came
-later: they are 0 where they are missing, and an older file has them included in the numbers that it has."""
+later: they are 0 where they are missing, and an older file has them included in the numbers that it has. But a file
+that says what a cold server costs must say how fast a server cools, with which that was fitted (`COOLING`)."""
+COOLING, COLD = "cooling_s", ("wake_s", "cold_share")
 OF_MESSAGES = {"costs": "message_s", "net": "hop_s", "load_client": "send_s"}
 """The number of each part that only a trial whose clients send messages shows. Where one is missing, no such trial can
 be simulated."""
@@ -289,6 +291,11 @@ def _refuse_unless_whole(path: Path, found: CostsFile) -> None:
                     refuse(f"{where}.{part}.{name}", "nothing", "a number of seconds, with its interval")
                 if name not in known[part]:
                     refuse(f"{where}.{part}.{name}", "an unknown key", "one of " + ", ".join(known[part]))
+        cooling = each.costs.get(COOLING)
+        if (not cooling.value) if cooling is not None else any(name in each.costs for name in COLD):
+            refuse(f"{where}.costs.{COOLING}", "nothing" if cooling is None else "0",
+                   "more than 0, the time in which a server cools, with which the costs of a cold one were fitted: "
+                   "calibrate anew")
         if each.net["up_s"].value + each.net["down_s"].value == 0:
             refuse(f"{where}.net.up_s", "0 as in down_s", "more than 0 in one of them")
 

@@ -12,9 +12,9 @@ fan-out is over before anything else happens. For such a tick with n arrivals, i
     reading    (aₙ − a₁)/(n − 1)  the load client's time per response, where it is slower than the worker
 
 A server that has slept is cold (`bench.simulation.engine.server_queue`), and its fan-outs are slower by a share,
-`cold_share`. It is the slope of their spacings over the coldness at their start, over all ticks that found the
-server asleep: Theil's estimate, a median, since a server stalls at times. Where clients ask again, this takes
-about as long as answering them did, and the sleep begins after it.
+`cold_share`. Given how fast it cools, it is the slope of their spacings over the coldness at their start, over all
+ticks that found the server asleep: Theil's estimate, a median, since a server stalls at times. Where clients ask
+again, this takes about as long as answering them did, and the sleep begins after it.
 
 For polls, which are answered one by one, `wake` is the median of app − kernel, and the way up is the rest
 of a request's duration after service and wake.
@@ -53,10 +53,24 @@ class Instants:
     """Median of app − kernel over all arrivals."""
     alone: int = 0
     """Number of ticks that were alone."""
-    cold: float = math.nan
-    """Median of the server's coldness at the ticks that were alone."""
-    cold_share: float = math.nan
-    """Additional time of a cold server's fan-outs, as a share of a warm one's."""
+    slept_s: float = math.nan
+    """Median of the server's sleeps before the ticks that were alone."""
+    fan_outs: tuple[tuple[float, float], ...] = ()
+    """The server's sleep before, and the spacing of, each fan-out that found it asleep, in seconds; none if they are
+    fewer than `SLEEPS_LEAST`."""
+
+    def cold_share(self, cooling_s: float) -> float:
+        """Return the additional time of a cold server's fan-outs, as a share of a warm one's, if it cools with this
+        time constant; NaN where nothing shows it."""
+        if not self.fan_outs:
+            return math.nan
+        slept_s, spacing_s = np.array(self.fan_outs).T
+        cold = coldness(slept_s, cooling_s)
+        if np.ptp(cold) == 0:
+            return math.nan
+        with np.errstate(invalid="ignore"):   # its interval, which is not used
+            slope, warm, *_ = scipy.stats.theilslopes(spacing_s, cold)
+        return float(slope / warm) if warm > 0 else math.nan
 
 
 def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
@@ -71,12 +85,12 @@ def instants(trial: TrialArrays, asks_again: bool = False) -> Instants:
     if not rows:
         return Instants(lag_s=lag_s)
     first, spacing, wake, reading, slept = (np.median(np.array(rows), axis=0) / NS).tolist()
-    return Instants(first, spacing, wake, reading, lag_s, len(rows), float(coldness(slept)),
-                    _cold_share(trial, asks_again))
+    return Instants(first, spacing, wake, reading, lag_s, len(rows), slept,
+                    _fan_outs(trial, asks_again))
 
 
-def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
-    """Return the slope of the spacings over the coldness at a fan-out's start."""
+def _fan_outs(trial: TrialArrays, asks_again: bool) -> tuple[tuple[float, float], ...]:
+    """Return the sleep before, and the spacing of, each fan-out to all clients that found the server asleep."""
     arrivals, due_ns = trial.arrivals, trial.ticks.due_ns
     order = np.lexsort((arrivals.kernel_ns, arrivals.tick))
     kernel = arrivals.kernel_ns[order]
@@ -86,13 +100,9 @@ def _cold_share(trial: TrialArrays, asks_again: bool) -> float:
     slept_s = (due_ns[ticks][1:] - asleep_from[:-1]) / NS
     whole = (slept_s > 0) & (count[1:] == count.max()) & (first[1:] != NO_STAMP)
     if whole.sum() < SLEEPS_LEAST or count.max() < SLEEPS_LEAST:
-        return math.nan
-    cold, spacing = coldness(slept_s[whole]), (last - first)[1:][whole] / (count.max() - 1)
-    if np.ptp(cold) == 0:
-        return math.nan
-    with np.errstate(invalid="ignore"):   # its interval, which is not used
-        slope, warm, *_ = scipy.stats.theilslopes(spacing, cold)
-    return float(slope / warm) if warm > 0 else math.nan
+        return ()
+    spacing_s = (last - first)[1:][whole] / NS / (count.max() - 1)
+    return tuple(zip(slept_s[whole].tolist(), spacing_s.tolist(), strict=True))
 
 
 def _alone(trial: TrialArrays) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

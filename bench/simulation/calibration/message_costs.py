@@ -1,7 +1,7 @@
 """The costs of messages of clients, from trials whose clients send them; all other costs are known.
 
     CPU of a trial / pace = all other work, by the known costs
-                            + (message + κ · message cold) · messages · (1 + κ · cold share)
+                            + messages · (message · (1 + κ · cold share) + κ · message cold)
 
     pace = CPU of trials whose clients only listen ÷ what the known costs make of them
 
@@ -10,8 +10,10 @@ another machine, it is by how much that machine takes longer for the same work, 
 for a message: a message's cost is one on the machine of the known costs. Instants are divided by it, too.
 
 A message wakes a sleeping server; its tick comes back so soon that the server has hardly slept (`engine.uplinks`). So
-each message counts as one cold wake-up, and its tick and fan-out as warm, as the engine has it. A message makes a cold
-server take more than other jobs do: beside many messages, few took 13 to 23 % more CPU than one cost for both explains.
+each message counts as one cold wake-up, and its tick as none. Its fan-out is as cold as the time since the one before
+makes it, and requests that follow are warm, as the engine has it. A message makes a cold server take more than other
+jobs do: beside many messages, few took 13 to 23 % more CPU than one cost for both explains. That is added to what any
+job takes more: multiplied by it, at 5 messages per second it was a fifth too much.
 Messages at two rates tell `message` from `message cold`; with one rate the latter is 0.
 
     hop = (first kernel − due − send) / pace − up − message − tick − first response     medians of ticks that are alone
@@ -39,7 +41,7 @@ from bench.simulation.calibration.costs import CostKind, Estimate, FittedCell, K
 from bench.simulation.calibration.least_squares import Fit, Measurement, fit
 from bench.simulation.calibration.observations import COUNTS, Observation
 from bench.simulation.engine.inputs import Costs
-from bench.simulation.engine.server_queue import mean_coldness
+from bench.simulation.engine.server_queue import coldness, mean_coldness
 from bench.stats.run.intervals import interval
 
 SENDING_LEAST, LISTENING_LEAST = 2, 4
@@ -82,15 +84,15 @@ def pace(known: KindCosts, listening: Sequence[Observation]) -> Estimate:
 def other_work_s(costs: Costs, each: Observation) -> float:
     """Return the server's CPU seconds in a trial's window by these costs, without those of messages."""
     counts, sleeps = each.counts, _sleeps(each)
-    cold = mean_coldness(each.seconds - each.server_cpu_s, sleeps)
-    kept = 0.0 if each.waits and counts["messages"] else each.kept
+    cold = mean_coldness(each.seconds - each.server_cpu_s, sleeps, costs.cooling_s)
     switches = 0.0 if each.waits else each.wakeups
-    work_s = (
-        (counts["answers"] * costs.answer_s + counts["requests"] * costs.request_s) * each.crowded(costs.crowd_share)
-        + counts["ticks"] * costs.tick_s + counts["updates"] * costs.update_s
-        + counts["payload_bytes"] * costs.byte_s + counts["connections"] * costs.connection_s
-    )
-    return (work_s * (1 + cold * kept * costs.cold_share) + cold * sleeps * costs.wake_s + switches * costs.switch_s
+    served, asked = (1.0, 0.0) if each.waits and counts["messages"] else (each.kept, each.kept)
+    serving_s = (counts["answers"] * costs.answer_s * each.crowded(costs.crowd_share) + counts["ticks"] * costs.tick_s
+                 + counts["updates"] * costs.update_s + counts["payload_bytes"] * costs.byte_s)
+    asking_s = (counts["requests"] * costs.request_s * each.crowded(costs.crowd_share)
+                + counts["connections"] * costs.connection_s)
+    return (serving_s * (1 + cold * served * costs.cold_share) + asking_s * (1 + cold * asked * costs.cold_share)
+            + cold * sleeps * costs.wake_s + switches * costs.switch_s
             + costs.idle_s(each.seconds, round(counts["clients"])))
 
 
@@ -108,10 +110,11 @@ def _with_messages(known: KindCosts, sending: Sequence[Observation], listening: 
     costs, factor = known.engine_costs, pace(known, listening)
 
     def message_work(each: Observation, at: float) -> Measurement:
-        cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each))
+        cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each), costs.cooling_s)
         left_s = each.server_cpu_s / at - other_work_s(costs, each)
-        messages = each.counts["messages"] * (1 + cold * costs.cold_share)
-        return Measurement(each.seconds, left_s, {"update": messages, "wake": messages * cold})
+        messages = each.counts["messages"]
+        return Measurement(each.seconds, left_s, {"update": messages * (1 + cold * costs.cold_share),
+                                                  "wake": messages * cold})
 
     def fitted_at(at: float) -> Fit:
         return fit([message_work(each, at) for each in sending], TERMS)
@@ -134,10 +137,10 @@ def hop_s(costs: Costs, known: KindCosts, each: Observation, factor: float) -> f
     """Return the hop's seconds in a trial; NaN where no tick was alone."""
     counts = each.counts
     payload_bytes = counts["payload_bytes"] / max(counts["updates"], 1)
-    cold = each.instants.cold
-    message_s = costs.of_message_s(cold) * (1 + cold * costs.cold_share) + cold * costs.wake_s
+    cold = float(coldness(each.instants.slept_s, costs.cooling_s))
+    message_s = costs.message_s * (1 + cold * costs.cold_share) + cold * (costs.message_cold_s + costs.wake_s)
     answer_s = costs.answer_s * each.crowded(costs.crowd_share)
-    first_s = costs.tick_s + answer_s + costs.update_s + costs.byte_s * payload_bytes
+    first_s = (costs.tick_s + answer_s + costs.update_s + costs.byte_s * payload_bytes) * (1 + cold * costs.cold_share)
     return (each.instants.first_s - each.send_s) / factor - known.net["up_s"].value - message_s - first_s
 
 

@@ -97,10 +97,9 @@ class Observation:
         """
         return not self.waits or self.server_cpu_s < FULL * self.seconds
 
-    @property
-    def coldness(self) -> float:
-        """The server's mean coldness when it was woken."""
-        return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups)
+    def coldness(self, cooling_s: float) -> float:
+        """Return the mean coldness, when it was woken, of a server that cools with this time constant."""
+        return mean_coldness(self.seconds - self.server_cpu_s, self.wakeups, cooling_s)
 
     @property
     def kept(self) -> float:
@@ -114,18 +113,18 @@ class Observation:
             return 1.0
         return float((1 + warmed(1.0, 0.75 * busy_s)) / 2 if self.cycle.parks else warmed(1.0, 0.5 * busy_s))
 
-    def stretches(self, cold_share: float, crowd_share: float = 0.0) -> list[Measurement]:
+    def stretches(self, cooling_s: float, cold_share: float, crowd_share: float = 0.0) -> list[Measurement]:
         """Return the server's stretches: the measuring window, and the idle window if it was measured.
 
         `crowd_share` raises the counts of requests and responses, `cold_share` those of all work. Only polls arrive in
         the idle window. They are not counted but computed from the interval; a server that is busier than `FULL` gets
         fewer, so its idle window is left out.
         """
-        cold = self.coldness
+        cold = self.coldness(cooling_s)
         terms = _colder(self.terms(self.seconds, crowd_share), cold_share * cold * self.kept)
         found = [Measurement(self.seconds, self.server_cpu_s, {**terms, **self._waking(cold, self.wakeups)})]
         if self.idle_s and self.idle_cpu_s < FULL * self.idle_s:
-            cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups)
+            cold = mean_coldness(self.idle_s - self.idle_cpu_s, self.idle_wakeups, cooling_s)
             terms = _colder(self._of_idle(crowd_share), cold_share * cold)
             found.append(Measurement(self.idle_s, self.idle_cpu_s, {**terms, **self._waking(cold, self.idle_wakeups)}))
         return found

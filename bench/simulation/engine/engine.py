@@ -104,7 +104,7 @@ class _Engine:
         """The messages of clients; None where they only listen."""
         self.tape = WorkerTape(shard) if self.uplinks is None else MessageTape(shard)
         self.worker = ServerQueue(shard.t0_s, shard.t1_s, costs.wake_s, costs.cold_share, costs.switch_s,
-                                  cools=costs.message_cold_s > 0)
+                                  cooling_s=costs.cooling_s, cools=costs.message_cold_s > 0)
         self.request_s = costs.request_s + (costs.connection_s if cycle.new_connection else 0.0)
         self.head = 0
         """Number of ticks that the worker has taken and handed out."""
@@ -267,16 +267,16 @@ class _Engine:
         assert isinstance(self.tape, MessageTape)
         at_s, message = self.uplinks.take()
         begin_s = max(at_s, self.worker.free_s)
-        work_s = self.shard.costs.of_message_s(self.worker.coldness_at(at_s))
+        work_s, cold_s = self.shard.costs.message_s, self.shard.costs.message_cold_s
         if self.uplinks.is_own[message]:
-            done_s = float(self.worker.serve(np.array([at_s]), np.array([work_s]))[0])
+            done_s = self.worker.serve_one(at_s, work_s, cold_s)
             self.counts.server["messages"] += 1
             if not self.uplinks.is_allowed(message, begin_s):
                 self.counts.server["refused_too-many"] += 1
                 self.uplinks.reply(np.array([message]), done_s)
                 return
         else:
-            done_s = self.worker.would_be_done_s(at_s, work_s)
+            done_s = self.worker.would_be_done_s(at_s, work_s, cold_s)
         done_s = self.accepted_s = max(done_s, math.nextafter(self.accepted_s, math.inf))
         hop_s = self.shard.net.hop_s
         self.uplinks.numbered_s[message] = done_s + hop_s / 2
@@ -454,7 +454,7 @@ class _FlushingEngine(_Engine):
             if self.uplinks is not None:   # its answer leads to its author's next message
                 end = self.taken + 1
             arrivals_s = self.tape.arrival_s[self.taken : end]
-            taken_s = self.worker.serve(arrivals_s, np.full(len(arrivals_s), tick_s))
+            taken_s = self.worker.serve(arrivals_s, np.full(len(arrivals_s), tick_s), clients=False)
             self._take(end)
             self._reply_to_authors(end, float(taken_s[-1]))
             return

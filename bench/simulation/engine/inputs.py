@@ -82,6 +82,8 @@ class Costs:
     """Additional share of a job's CPU on a fully cold worker."""
     switch_s: float = 0.0
     """Additional CPU seconds of a job that wakes the worker, however short its sleep was."""
+    cooling_s: float = 0.1
+    """Time constant in seconds with which a sleeping worker gets cold."""
     crowd_share: float = 0.0
     """Growth of the CPU of a request and a response with the number of connections (formula above)."""
     message_s: float = 0.0
@@ -90,9 +92,11 @@ class Costs:
     """Additional CPU seconds of a message that comes to a fully cold worker, beyond those of any job."""
 
     def times(self, factor: float) -> Costs:
-        """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, stay."""
+        """Return these costs scaled by `factor`; the cold and crowd shares, which are relative, and the time in which
+        a worker cools stay."""
         scaled = {each.name: factor * getattr(self, each.name) for each in fields(self)}
-        return Costs(**{**scaled, "cold_share": self.cold_share, "crowd_share": self.crowd_share})
+        return Costs(**{**scaled, "cold_share": self.cold_share, "cooling_s": self.cooling_s,
+                        "crowd_share": self.crowd_share})
 
     def crowded(self, connections: float) -> Costs:
         """Return the costs of a worker with `connections` connections; their crowd share is 0."""
@@ -100,10 +104,6 @@ class Costs:
             return self
         more = max(1 + self.crowd_share * crowding(connections), 0.0)
         return replace(self, request_s=self.request_s * more, answer_s=self.answer_s * more, crowd_share=0.0)
-
-    def of_message_s(self, cold: float) -> float:
-        """Return the CPU seconds of a message by the worker's coldness, before what any job takes more for it."""
-        return self.message_s + cold * self.message_cold_s
 
     def idle_s(self, seconds: float, connections: int) -> float:
         """Return the CPU seconds that the worker uses in this time independently of its load."""

@@ -10,12 +10,16 @@ With Sₖ the service of all jobs before k, startₖ − Sₖ is a running maxim
 
 A fan-out is one job that creates others. They are served right behind it, before jobs that arrived meanwhile.
 
-A worker that has slept is cold: its caches hold data of other processes, its core runs slower. After a sleep
-of g seconds
+A worker that has slept is cold: its caches hold data of other processes, its core runs slower. It cools with a time
+constant τ (`cooling_s`), which is the machine's. After a sleep of g seconds
 
-    κ = (1 − exp(−g / COOLING_S)) · exp(−b / WARMING_S)     the coldness, b seconds after it woke
+    κ = (1 − exp(−g / τ)) · exp(−b / WARMING_S)             the coldness, b seconds after it woke
     service · (1 + κ · cold_share)                          a job that begins then
     service · (1 + κ · cold_share) + switch + κ · wake      the job that woke it
+
+A fan-out needs the data of all clients' connections. Its work is as cold as if the worker had slept since it last
+served clients (a fan-out or requests), whatever it did meanwhile, or as cold as the worker where that is colder. Only
+what it costs to wake the worker goes by the worker's own sleep.
 
 `switch` does not depend on the length of the sleep: the worker goes to sleep and wakes, and its event loop
 makes a turn for what has come. All jobs that arrive until it sleeps again share one. So a busy worker takes
@@ -24,14 +28,13 @@ less time for each job than one that wakes for every job.
 Whether a job wakes the worker, and κ, depend on the instant at which the job before was done. So where sleeps
 matter, the running maximum is solved in passes: each takes the sleeps and κ from the instants of the pass before,
 until nothing changes. A job that is done δ later changes the services after it by a small part of δ (by
-δ · wake / COOLING_S for the job that ends the next sleep), so about five passes are enough where nearly all jobs wake
+δ · wake / τ for the job that ends the next sleep), so about five passes are enough where nearly all jobs wake
 the worker, or nearly all find it busy. Where both are frequent, a job that wakes the worker may take longer than
 the time to the next one, which then finds it busy and does not wake it. This goes on from job to job, and each pass
 corrects only one more of them. There, and where jobs are few, a loop serves them one by one. The jobs that a fan-out
 creates are served with the coldness of the fan-out itself.
 
-Where sleeps are exponential with mean g, as they are between Poisson arrivals, the mean of κ is
-g / (g + COOLING_S).
+Where sleeps are exponential with mean g, as they are between Poisson arrivals, the mean of κ is g / (g + τ).
 
 Known weakness: the speed at which a worker gets warm was not measured, only the fact that it does. Warming
 must take longer than a fan-out of 20 ms, within which the spacing of the responses stays constant. And a worker
@@ -48,11 +51,6 @@ import numpy as np
 
 from bench.simulation.engine.inputs import Floats
 
-COOLING_S = 0.1
-"""Time constant with which a sleeping worker gets cold. Of 0.006 to 0.4 s it fits the CPU of a calibration's 111
-trials best, above all what waking takes: with 0.012 s, a server that is woken 5 times a second was predicted to take
-30 % too little, and one that is woken 45 times a second 15 % too much. The spacing of responses in fan-outs alone
-fits 0.008 to 0.024 s better."""
 WARMING_S = 0.05
 """Time constant with which a busy worker gets warm."""
 BLOCK_JOBS = 1 << 13
@@ -69,9 +67,9 @@ SETTLED_S = 1e-12
 most."""
 
 
-def coldness(slept_s: Floats | float) -> Floats:
-    """Return the coldness, from 0 to 1, of a worker that slept for `slept_s`."""
-    return np.asarray(1 - np.exp(np.minimum(0.0, -slept_s) / COOLING_S))
+def coldness(slept_s: Floats | float, cooling_s: float) -> Floats:
+    """Return the coldness, from 0 to 1, of a worker that slept for `slept_s` and cools with this time constant."""
+    return np.asarray(1 - np.exp(np.minimum(0.0, -slept_s) / cooling_s))
 
 
 def warmed(cold: Floats | float, busy_s: Floats | float) -> Floats:
@@ -79,9 +77,9 @@ def warmed(cold: Floats | float, busy_s: Floats | float) -> Floats:
     return np.asarray(cold * np.exp(-np.asarray(busy_s) / WARMING_S))
 
 
-def mean_coldness(asleep_s: float, sleeps: float) -> float:
+def mean_coldness(asleep_s: float, sleeps: float, cooling_s: float) -> float:
     """Return the mean coldness at the end of `sleeps` exponential sleeps that last `asleep_s` in total."""
-    return asleep_s / (asleep_s + sleeps * COOLING_S) if asleep_s > 0 else 0.0
+    return asleep_s / (asleep_s + sleeps * cooling_s) if asleep_s > 0 else 0.0
 
 
 def _without_sleeps(arrival_s: Floats, service_s: Floats, free_s: float) -> Floats:
@@ -99,9 +97,10 @@ class ServerQueue:
     """The queue of one event loop, and the time for which it was busy in [t0, t1)."""
 
     def __init__(self, t0_s: float, t1_s: float, wake_s: float = 0.0, cold_share: float = 0.0,
-                 switch_s: float = 0.0, *, cools: bool = False) -> None:
+                 switch_s: float = 0.0, *, cooling_s: float = 0.1, cools: bool = False) -> None:
         self._t0_s, self._t1_s = t0_s, t1_s
         self._wake_s, self._cold_share, self._switch_s = wake_s, cold_share, switch_s
+        self._cooling_s = cooling_s
         self._sleeps = bool(wake_s or cold_share or switch_s or cools)
         """True if it matters whether the worker slept: to what jobs take here, or (`cools`) to who asks for its
         coldness."""
@@ -110,26 +109,34 @@ class ServerQueue:
         self._woke_s = 0.0
         self.free_s = -math.inf
         """The instant at which the last job so far is done."""
+        self._served_s = -math.inf
+        """The instant at which the worker was done with clients' connections: a fan-out or requests."""
         self.begun_s = -math.inf
         """The instant at which the first job that the last fan-out created began."""
         self.jobs = 0
         self.busy_s = 0.0
         self.wait_max_s = 0.0
 
+    def _after(self, slept_s: float) -> float:
+        """Return the coldness after this sleep."""
+        return 1 - math.exp(-slept_s / self._cooling_s)
+
     def coldness_at(self, arrival_s: float) -> float:
         """Return the worker's coldness when it begins a job that arrives then, after all jobs so far."""
         if arrival_s > self.free_s:
-            return float(coldness(arrival_s - self.free_s))
+            return self._after(arrival_s - self.free_s)
         return float(warmed(self._cold, self.free_s - self._woke_s))
 
-    def would_be_done_s(self, arrival_s: float, service_s: float) -> float:
-        """Return when a job that arrives then, after all jobs so far, would be done if it were served."""
+    def would_be_done_s(self, arrival_s: float, service_s: float, cold_s: float) -> float:
+        """Return when a job that arrives then, after all jobs so far, would be done if it were served by `serve_one`.
+        """
         cold = self.coldness_at(arrival_s) if self._sleeps else 0.0
         woken_s = self._switch_s + cold * self._wake_s if arrival_s > self.free_s else 0.0
-        return max(arrival_s, self.free_s) + service_s * (1 + cold * self._cold_share) + woken_s
+        return max(arrival_s, self.free_s) + service_s + cold * (self._cold_share * service_s + cold_s) + woken_s
 
-    def serve(self, arrival_s: Floats, service_s: Floats) -> Floats:
-        """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,)."""
+    def serve(self, arrival_s: Floats, service_s: Floats, *, clients: bool = True) -> Floats:
+        """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,). `clients` says
+        whether they are clients' requests."""
         if self._sleeps:
             finish = self._with_sleeps(arrival_s, service_s)
         else:
@@ -138,6 +145,8 @@ class ServerQueue:
         self.jobs += len(finish)
         self.wait_max_s = max(self.wait_max_s, float((start - arrival_s).max()))
         self.free_s = float(finish[-1])
+        if clients:
+            self._served_s = self.free_s
         if start[0] >= self._t0_s and self.free_s <= self._t1_s:
             self.busy_s += float((finish - start).sum())
         elif start[0] < self._t1_s and self.free_s > self._t0_s:
@@ -168,7 +177,7 @@ class ServerQueue:
             busy = np.flatnonzero(before_s >= arrival_s)
             if MIXED_SHARE * count < len(busy) < (1 - MIXED_SHARE) * count:
                 return None
-            cold[:-1] = coldness(arrival_s - before_s)
+            cold[:-1] = coldness(arrival_s - before_s, self._cooling_s)
             took_s = warm_s + waking_s * cold[:-1]
             first = np.flatnonzero(np.diff(busy, prepend=-2) > 1)   # of each stretch of jobs that find it busy
             by = np.repeat(busy[first] - 1, np.diff(first, append=len(busy)))   # the job that woke it, or −1
@@ -184,7 +193,7 @@ class ServerQueue:
         """Return when each job is done, from a loop over them."""
         wake_s, switch_s, exp = self._wake_s, self._switch_s, math.exp
         cold, woke_s = self._cold, self._woke_s
-        cooling, warming = 1 / COOLING_S, 1 / WARMING_S
+        cooling, warming = 1 / self._cooling_s, 1 / WARMING_S
         finish = []
         slower_s = (self._cold_share * service_s).tolist()
         for at_s, job_s, more_s in zip(arrival_s.tolist(), service_s.tolist(), slower_s, strict=True):
@@ -201,18 +210,38 @@ class ServerQueue:
         """Serve one job, and right behind it the jobs that it creates; return when each of these is done."""
         start_s = max(arrival_s, self.free_s)
         if self._sleeps:
-            wakes = arrival_s > self.free_s
-            if wakes:
-                self._cold, self._woke_s = float(coldness(arrival_s - self.free_s)), arrival_s
-            cold = float(warmed(self._cold, start_s - self._woke_s))
+            woken_s = self._woken_s(arrival_s)
+            cold = max(float(warmed(self._cold, start_s - self._woke_s)), self._after(start_s - self._served_s))
             slower = 1 + self._cold_share * cold
-            first_s += (self._switch_s + self._wake_s * cold) * wakes / slower
-            first_s, service_s = first_s * slower, service_s * slower
+            first_s, service_s = first_s * slower + woken_s, service_s * slower
         self.begun_s = start_s + first_s
         finish = self.begun_s + np.cumsum(service_s)
-        self.jobs += 1 + len(finish)
-        self.free_s = float(finish[-1]) if len(finish) else start_s + first_s
         last_s = float(service_s[-1]) if len(finish) else first_s
-        self.wait_max_s = max(self.wait_max_s, self.free_s - last_s - arrival_s)
-        self.busy_s += max(0.0, min(self.free_s, self._t1_s) - max(start_s, self._t0_s))
+        self._count(arrival_s, start_s, float(finish[-1]) if len(finish) else self.begun_s, 1 + len(finish), last_s)
+        self._served_s = self.free_s
         return np.asarray(finish, dtype=np.float64)
+
+    def serve_one(self, arrival_s: float, service_s: float, cold_s: float) -> float:
+        """Serve one job that takes `cold_s` more on a wholly cold worker, beyond what any job does; return when it is
+        done."""
+        start_s, more_s = max(arrival_s, self.free_s), 0.0
+        if self._sleeps:
+            woken_s = self._woken_s(arrival_s)
+            cold = float(warmed(self._cold, start_s - self._woke_s))
+            more_s = cold * (self._cold_share * service_s + cold_s) + woken_s
+        self._count(arrival_s, start_s, start_s + service_s + more_s, 1, service_s + more_s)
+        return self.free_s
+
+    def _woken_s(self, arrival_s: float) -> float:
+        """Wake the worker for a job that arrives then, if it is asleep; return the seconds that this takes."""
+        if arrival_s <= self.free_s:
+            return 0.0
+        self._cold, self._woke_s = self._after(arrival_s - self.free_s), arrival_s
+        return self._switch_s + self._wake_s * self._cold
+
+    def _count(self, arrival_s: float, start_s: float, finish_s: float, jobs: int, last_s: float) -> None:
+        """Count jobs that arrived together and were served from `start_s` to `finish_s`, the last for `last_s`."""
+        self.jobs += jobs
+        self.free_s = finish_s
+        self.wait_max_s = max(self.wait_max_s, finish_s - last_s - arrival_s)
+        self.busy_s += max(0.0, min(finish_s, self._t1_s) - max(start_s, self._t0_s))

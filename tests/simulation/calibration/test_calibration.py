@@ -18,7 +18,7 @@ from bench.simulation.calibration.costs import CostsFile, Estimate, KindCosts
 from bench.simulation.calibration.observations import Observation, observe
 
 SMALL = ("trials.count=1", "windows.idle_s=1.0")
-WAKE_S, COLD_SHARE, CROWD_SHARE, SWITCH_S, TIMER_S = 200e-6, 0.4, 0.3, 30e-6, 1.1e-3
+WAKE_S, COLD_SHARE, COOLING_S, CROWD_SHARE, SWITCH_S, TIMER_S = 200e-6, 0.4, 0.1, 0.3, 30e-6, 1.1e-3
 COLD = 0.33
 """The mean coldness of a server that 20 ticks wake in a second, about which costs of waking are told from others."""
 
@@ -29,7 +29,7 @@ def observations(tmp_path_factory: pytest.TempPathFactory) -> list[Observation]:
     asked = series.questions("calibration", SMALL)
     costs = priced(messages=True)
     cold = {"wake_s": Estimate(WAKE_S), "cold_share": Estimate(COLD_SHARE),
-            "crowd_share": Estimate(CROWD_SHARE)}
+            "cooling_s": Estimate(COOLING_S), "crowd_share": Estimate(CROWD_SHARE)}
     costs = replace(costs, transports=[
         replace(each, costs={**each.costs, **cold,
                              "switch_s": Estimate(SWITCH_S * (each.kind.transport == "short_polling"))})
@@ -168,7 +168,7 @@ def test_messages_get_their_costs_back(found: CostsFile, transport: str) -> None
     each, (message_s, cold_s) = of(found, transport), OF_MESSAGES["costs"].values()
     with_tick_s = message_s + COSTS["tick_s"]   # which no longer wakes the server, and is not told from waking it
     assert 0.9 * message_s < each.costs["message_s"].value < 1.05 * with_tick_s
-    assert 0.3 * cold_s < each.costs["message_cold_s"].value < 1.3 * cold_s
+    assert each.costs["message_cold_s"].value == pytest.approx(cold_s, rel=0.2)
     together_s = each.costs["message_s"].value + COLD * each.costs["message_cold_s"].value
     assert together_s == pytest.approx(message_s + COLD * cold_s, rel=0.1)
     assert each.net["hop_s"].value == pytest.approx(OF_MESSAGES["net"]["hop_s"], abs=40e-6)
@@ -209,7 +209,8 @@ def test_the_cells_stand_in_the_file(found: CostsFile) -> None:
     assert all(abs(each.error) < 0.1 for each in sending)
     fitted = [each for each in everything if not each.cell.takes_messages]
     assert {(each.cell.clients, each.cell.rate_per_s, each.cell.book_levels) for each in fitted} == {
-        *((clients, 20.0, 0) for clients in (10, 50, 100, 200, 400, 650)), (120, 60.0, 0), (120, 20.0, 20)}
+        *((clients, 20.0, 0) for clients in (10, 50, 100, 200, 400, 650)), (120, 60.0, 0), (120, 20.0, 20),
+        (20, 4.0, 0)}
     steady = next(each for each in fitted if each.cell.clients == 200)
     assert steady.counts["updates"] == pytest.approx(200 * steady.counts["ticks"], rel=0.05)
     assert abs(steady.error) < 0.05
@@ -225,7 +226,8 @@ def test_a_request_has_no_bounds_where_the_exchange_has_none(observations: list[
     """Its own cost is not taken for its upper bound, nor 0 for the lower one."""
     parked = [each for each in observations if each.kind.transport == "long_polling"]
     costs = {"exchange": Estimate(50e-6), "update": Estimate(0.0), "byte": Estimate(0.0)}
-    request, _ = calibration._split(parked, costs, 0.0, 0.0)
+    request, _ = calibration._split(parked, costs, {
+        "cooling": Estimate(COOLING_S), "cold": Estimate(0.0), "crowd": Estimate(0.0)})
     assert math.isnan(request.low)
     assert math.isnan(request.high)
 

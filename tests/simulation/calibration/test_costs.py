@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert calibrated.engine_load_client == LoadClient(wake_s=7e-5, answer_s=1e-5)
     assert math.isnan(calibrated.costs["answer_s"].low)
     assert calibrated.fitted[0].error == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize(("cold", "what"), [
+    ({"wake_s": Estimate(1e-4)}, "nothing"), ({"cold_share": Estimate(0.4)}, "nothing"),
+    ({"cooling_s": Estimate(0.0)}, "0"),
+])
+def test_costs_of_a_cold_server_need_the_time_in_which_it_cools(
+    tmp_path: Path, cold: dict[str, Estimate], what: str
+) -> None:
+    """They were fitted with it, and say nothing without; what to do is in the sentence."""
+    path, whole = tmp_path / "costs-here.json", a_file(CostKind("sse"))
+    costs.write_costs(path, replace(whole, transports=[replace(whole.transports[0],
+                                                               costs=whole.transports[0].costs | cold)]))
+    with pytest.raises(RunError, match=f"transports.0.costs.cooling_s: found {what}, allowed is .*calibrate anew"):
+        costs.read_costs(path)
 
 
 def test_a_file_from_before_a_crowd_had_a_cost_has_none() -> None:

@@ -35,7 +35,7 @@ def made(seed: int, noise: float, trials: int = 3, bend: float = 0.0) -> list[Me
             counts = {
                 "exchange": answers, "tick": rate * 2.0, "connection": connects * answers,
                 "update": updates * answers, "byte": size * updates * answers, "socket": clients * 2.0,
-                "wake": wakes * mean_coldness(1.5, wakes), "switch": wakes, "crowd": answers * crowding(clients),
+                "wake": wakes * mean_coldness(1.5, wakes, 0.1), "switch": wakes, "crowd": answers * crowding(clients),
             }
             cpu_s = 2.0 * TRUE["base"] + sum(TRUE[name] * counts[name] for name in counts)
             cpu_s *= (1 + bend * answers) * math.exp(noise * rng.standard_normal())

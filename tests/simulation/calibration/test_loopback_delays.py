@@ -13,6 +13,7 @@ from bench.simulation.calibration.loopback_delays import Instants, instants
 from bench.simulation.engine.server_queue import coldness
 
 US = 1000
+COOLING_S = 0.1
 WINDOWS = WindowInstants(warmup_ns=0, t0_ns=100 * MS, t1_ns=900 * MS, late_after_ns=50 * MS)
 
 
@@ -23,7 +24,7 @@ def trial(due_ms: list[int], kernel_us: list[int], lag_us: int = 30, cold_share:
     for place, due in enumerate(due_ms):
         for client in range(10):
             slept_s = (due - due_ms[place - 1]) / 1000 if place else 0.0
-            spacing_us = 7 * (1 + cold_share * float(coldness(slept_s)))
+            spacing_us = 7 * (1 + cold_share * float(coldness(slept_s, COOLING_S)))
             kernel = due * MS + round((kernel_us[place] + spacing_us * client) * US)
             arrivals.append({"client": client, "index": place, "kernel_ns": kernel,
                              "app_ns": kernel + lag_us * US})
@@ -61,6 +62,6 @@ def test_fan_outs_that_get_slower_the_longer_the_sleep_tell_the_cold_share() -> 
     for gap_ms in (2, 3, 5, 8, 12, 20, 30, 45, 60, 2, 4, 9, 33, 17, 50):
         due_ms.append(due_ms[-1] + gap_ms)
     kernel_us = [200] * len(due_ms)
-    assert trial(due_ms, kernel_us, cold_share=0.4).cold_share == pytest.approx(0.4, abs=0.02)
-    assert trial(due_ms, kernel_us).cold_share == pytest.approx(0.0, abs=0.01)
-    assert math.isnan(trial(due_ms[:5], kernel_us).cold_share)
+    assert trial(due_ms, kernel_us, cold_share=0.4).cold_share(COOLING_S) == pytest.approx(0.4, abs=0.02)
+    assert trial(due_ms, kernel_us).cold_share(COOLING_S) == pytest.approx(0.0, abs=0.01)
+    assert math.isnan(trial(due_ms[:5], kernel_us).cold_share(COOLING_S))

@@ -48,7 +48,7 @@ def test_in_an_idle_stretch_only_polls_come(run: Path) -> None:
     """By their schedule, since nobody counted them."""
     found = by_transport(run)
     for transport, polls in (("websocket", 0.0), ("long_polling", 0.0), ("short_polling", 30.0)):
-        window, idle = found[transport].stretches(0.0)
+        window, idle = found[transport].stretches(0.1, 0.0)
         assert (window.seconds, idle.seconds) == (1.0, 0.5)
         assert (idle.counts["socket"], idle.counts.get("exchange", 0.0)) == (15.0, polls)
 
@@ -56,12 +56,12 @@ def test_in_an_idle_stretch_only_polls_come(run: Path) -> None:
 def test_a_cold_server_feels_its_work_as_more(run: Path) -> None:
     """By the share that it is slower then, times how cold it was; but what is open is open."""
     push = by_transport(run)["websocket"]
-    warm, cold = (push.stretches(share)[0].counts for share in (0.0, 0.5))
-    assert 0 < push.coldness < 1
+    warm, cold = (push.stretches(0.1, share)[0].counts for share in (0.0, 0.5))
+    assert 0 < push.coldness(0.1) < 1
     for name, count in cold.items():
-        more = 1.0 if name in ("socket", "wake") else 1 + 0.5 * push.coldness
+        more = 1.0 if name in ("socket", "wake") else 1 + 0.5 * push.coldness(0.1)
         assert count == pytest.approx(more * warm[name]), name
-    assert warm["wake"] == pytest.approx(push.coldness * push.wakeups)
+    assert warm["wake"] == pytest.approx(push.coldness(0.1) * push.wakeups)
 
 
 def test_a_busy_server_is_warm_for_what_comes_late(run: Path) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from bench.simulation.engine.server_queue import (
     BLOCK_JOBS,
-    COOLING_S,
     PASSES_FROM_JOBS,
     WARMING_S,
     ServerQueue,
@@ -21,24 +20,35 @@ SECONDS = st.floats(0, 2, allow_nan=False)
 JOBS = st.lists(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), min_size=1, max_size=4)
 
 
+COOLING_S = 0.1
+
+
+def cooled(slept_s):
+    return 1 - math.exp(-slept_s / COOLING_S)
+
+
 class Plain:
     """One job after the other."""
 
     def __init__(self, wake_s=0.0, cold_share=0.0, switch_s=0.0):
         self.free_s, self.busy, self.waits = -np.inf, [], []
         self.wake_s, self.cold_share, self.switch_s = wake_s, cold_share, switch_s
-        self.cold, self.woke_s, self.now_cold = 0.0, 0.0, 0.0
+        self.cold, self.woke_s, self.now_cold, self.served_s = 0.0, 0.0, 0.0, -np.inf
 
-    def serve(self, at_s, service_s, brought=False):
+    def serve(self, at_s, service_s, brought=False, fans_out=False, clients=True, cold_s=0.0):
         start_s = max(at_s, self.free_s)
         self.waits.append(start_s - at_s)
         if wakes := at_s > self.free_s:
-            self.cold, self.woke_s = 1 - math.exp(-(at_s - self.free_s) / COOLING_S), at_s
+            self.cold, self.woke_s = cooled(at_s - self.free_s), at_s
         if not brought:
             self.now_cold = self.cold * math.exp(-(start_s - self.woke_s) / WARMING_S)
-        service_s = service_s * (1 + self.cold_share * self.now_cold)
-        service_s += (self.switch_s + self.wake_s * self.now_cold) * wakes
+        if fans_out:
+            self.now_cold = max(self.now_cold, cooled(start_s - self.served_s))
+        service_s = service_s * (1 + self.cold_share * self.now_cold) + cold_s * self.now_cold
+        service_s += (self.switch_s + self.wake_s * self.cold) * wakes
         self.free_s = start_s + service_s
+        if clients:
+            self.served_s = self.free_s
         self.busy.append((start_s, self.free_s))
         return self.free_s
 
@@ -75,7 +85,7 @@ def test_passes_serve_many_jobs_as_one_by_one(monkeypatch, cold, ahead_s, count)
         at = now_s + np.cumsum(random.exponential(gap_s, count))
         service = random.uniform(0, most_s, count)
         worker.fan_out(now_s, ahead_s, np.empty(0))
-        plain.serve(now_s, ahead_s)
+        plain.serve(now_s, ahead_s, fans_out=True)
         expected = [plain.serve(*job) for job in zip(at, service, strict=True)]
         np.testing.assert_allclose(worker.serve(at, service), expected, rtol=0, atol=1e-12)
         now_s = float(at[-1])
@@ -88,7 +98,7 @@ def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
     for jobs in rounds:
         now_s += jobs[0][0]
         brought = np.array([service for _, service in jobs[1:]])
-        plain.serve(now_s, jobs[0][1])
+        plain.serve(now_s, jobs[0][1], fans_out=True)
         expected = [plain.serve(now_s, service, brought=True) for service in brought]
         np.testing.assert_allclose(worker.fan_out(now_s, jobs[0][1], brought), expected, rtol=0, atol=1e-12)
         assert abs(worker.free_s - plain.free_s) < 1e-12
@@ -100,12 +110,12 @@ def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
 @given(sleep_s=st.floats(1e-4, 1.0), seed=st.integers(0, 2**32 - 1))
 def test_the_mean_coldness_is_that_of_exponential_sleeps(sleep_s, seed):
     slept_s = np.random.default_rng(seed).exponential(sleep_s, 20_000)
-    mean = mean_coldness(slept_s.sum(), len(slept_s))
-    assert mean == pytest.approx(float(coldness(slept_s).mean()), rel=0.06)
+    mean = mean_coldness(slept_s.sum(), len(slept_s), COOLING_S)
+    assert mean == pytest.approx(float(coldness(slept_s, COOLING_S).mean()), rel=0.06)
 
 
 def test_who_never_sleeps_is_warm():
-    assert coldness(-1.0) == coldness(0.0) == mean_coldness(0.0, 0) == 0
+    assert coldness(-1.0, 0.1) == coldness(0.0, 0.1) == mean_coldness(0.0, 0, 0.1) == 0
 
 
 def test_a_worker_that_was_full_while_it_was_cold_catches_up():
@@ -123,7 +133,7 @@ def test_who_asks_is_told_how_cold_the_worker_will_be(cold):
     worker = ServerQueue(0.0, 9.0, *cold, cools=True)
     worker.serve(np.array([0.0]), np.array([1e-3]))
     woken = worker.coldness_at(worker.free_s + 0.02)
-    assert woken == pytest.approx(1 - np.exp(-0.02 / COOLING_S))
+    assert woken == pytest.approx(cooled(0.02))
     at_s = worker.free_s + 0.02
     worker.serve(np.array([at_s]), np.array([5e-3]))
     assert worker.coldness_at(at_s) == pytest.approx(woken * np.exp(-(worker.free_s - at_s) / WARMING_S))
@@ -149,10 +159,33 @@ def test_random_jobs_find_it_asleep_as_often_as_it_is(busy):
     assert worker.busy_s / at[-1] == pytest.approx(busy, abs=0.01)
 
 
-@given(jobs=st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), cold=COLD)
-def test_what_would_be_done_is_done_then_if_it_is_served(jobs, cold):
-    worker, at_s = ServerQueue(0.0, 9.0, *cold), 0.0
+@given(jobs=st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8), cold=COLD,
+       cold_s=st.sampled_from([0.0, 0.3]))
+def test_one_job_is_served_as_it_would_be(jobs, cold, cold_s):
+    """As `would_be_done_s` says; what it takes more when the worker is cold does not get more by the cold share."""
+    worker, plain, at_s = ServerQueue(0.0, 9.0, *cold, cools=True), Plain(*cold), 0.0
     for gap_s, service_s in jobs:
         at_s += gap_s
-        expected = worker.would_be_done_s(at_s, service_s)
-        assert worker.serve(np.array([at_s]), np.array([service_s]))[0] == pytest.approx(expected, abs=1e-12)
+        expected = worker.would_be_done_s(at_s, service_s, cold_s)
+        assert expected == pytest.approx(plain.serve(at_s, service_s, clients=False, cold_s=cold_s), abs=1e-12)
+        assert worker.serve_one(at_s, service_s, cold_s) == pytest.approx(expected, abs=1e-12)
+    assert worker.busy_s == pytest.approx(plain.busy_s(0.0, 9.0), abs=1e-9)
+    assert worker.wait_max_s == pytest.approx(max(plain.waits), abs=1e-9)
+
+
+@given(sleeps=st.lists(st.tuples(st.floats(1e-3, 2), st.sampled_from(["fan-out", "requests", "ticks"])), min_size=1,
+                       max_size=8), cold=COLD)
+def test_a_fan_out_is_as_cold_as_the_time_since_clients_were_served_makes_it(sleeps, cold):
+    """Ticks that are taken between shorten the sleep that it ends, but leave the clients' connections cold."""
+    worker, plain, at_s = ServerQueue(0.0, 99.0, *cold), Plain(*cold), 0.0
+    for slept_s, what in sleeps:
+        at_s = max(at_s, plain.free_s) + slept_s
+        if what == "fan-out":
+            plain.serve(at_s, 0.001, fans_out=True)
+            worker.fan_out(at_s, 0.001, np.full(3, 0.002))
+            for _ in range(3):
+                plain.serve(at_s, 0.002, brought=True)
+        else:
+            plain.serve(at_s, 0.001, clients=what == "requests")
+            worker.serve(np.array([at_s]), np.array([0.001]), clients=what == "requests")
+        assert worker.free_s == pytest.approx(plain.free_s, abs=1e-12)
