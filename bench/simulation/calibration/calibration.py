@@ -96,7 +96,7 @@ UNCROWDED = [term for term in TERMS if term != "crowd"]
 COOLINGS_S = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4)
 """The time constants of cooling that are tried."""
 COARSE = 4
-"""Every so many cold shares are tried with each time constant."""
+"""Of the cold shares, one in this number is tried with each time constant."""
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
 """The cold shares that are tried."""
 BEHIND = 1.1
