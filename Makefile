@@ -40,10 +40,10 @@ report:: .venv/.run  ## make a run's report again from its files alone: RUN=resu
 compare:: .venv/.run  ## what became worse from one run to another: RUN=results/reference WITH=results/latest
 	.venv/bin/tickertape compare $(if $(value RUN),$(call quoted,RUN),results/reference) $(if $(value WITH),$(call quoted,WITH),results/latest) $(ARGS)
 
-calibrate:: .venv/.run  ## what work costs the servers on this machine, for simulating; about thirteen minutes
+calibrate:: .venv/.run  ## what work costs the servers on this machine, for simulating; about a quarter of an hour
 	.venv/bin/tickertape calibrate $(ARGS)
 
-validate:: .venv/.run  ## how well the simulator predicts what is measured here; about half an hour
+validate:: .venv/.run  ## how well the simulator predicts what is measured here; about forty minutes
 	.venv/bin/tickertape validate $(ARGS)
 
 serve:: .venv/.run  ## all servers side by side on one feed, live in a browser and by hand: SCENARIO=…, FEED=…

@@ -69,7 +69,7 @@ def calibrate(
     """Measure the CPU costs of the servers' work on this machine, for simulate to use.
 
     Makes short trials, then fits the servers' CPU time to the counts of ticks, requests, updates, bytes,
-    connections, wake-ups and messages of clients. Takes about thirteen minutes, with --make about twice that.
+    connections, wake-ups and messages of clients. Takes about a quarter of an hour, with --make about twice that.
 
     Examples:
 

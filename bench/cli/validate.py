@@ -74,7 +74,7 @@ def validate(
     """Compare the simulator's predictions with measurements on this machine.
 
     Calibrates the costs. Then other cells, named in advance and some with more clients, are predicted and
-    measured. Prints each error with its 95 % interval, and whether its goal is met. Takes about half an hour.
+    measured. Prints each error with its 95 % interval, and whether its goal is met. Takes about forty minutes.
 
     Examples:
 

@@ -43,8 +43,8 @@ def test_what_this_machine_cannot_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("verb", "folders", "said", "minutes"), [
-    ("calibrate", ["calibration"], "about thirteen minutes", 13),
-    ("validate", ["calibration", "validation"], "about half an hour", 30),
+    ("calibrate", ["calibration"], "about a quarter of an hour", 15),
+    ("validate", ["calibration", "validation"], "about forty minutes", 40),
 ])
 def test_the_times_that_help_and_docs_name_are_those_of_the_plans(
         verb: str, folders: list[str], said: str, minutes: int, tmp_path: Path) -> None:
