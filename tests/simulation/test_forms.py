@@ -335,6 +335,36 @@ def test_a_server_that_sleeps_works_longer(
     assert due.clients_max <= warm.clients_max * 1.01
 
 
+@pytest.mark.parametrize("cooling_s", [0.012, 0.1])
+@pytest.mark.parametrize(("rate_per_s", "clients"), [(45.0, 600), (10.0, 3000), (1.0, 3000), (45.0, 4200)])
+def test_a_flush_is_as_cold_as_the_time_since_clients_were_served(
+    rate_per_s: float, clients: int, cooling_s: float
+) -> None:
+    """Few ticks leave turns out; hand-outs of half a period and more shorten the time between them."""
+    options, net = options_of("websocket", flush_ms=100.0), NetworkDelays(0.001, 0.001)
+    costs = Costs(tick_s=2e-5, answer_s=1e-5, wake_s=2e-3, cold_share=1.0, cooling_s=cooling_s)
+    found = seen(shard_of("websocket", options, costs, net, clients=clients, rate_per_s=rate_per_s,
+                          measure_s=1500 / rate_per_s))
+    due = forecast("websocket", options, costs, net, clients, rate_per_s=rate_per_s, payload_bytes=100)
+    assert due.utilisation == pytest.approx(found.utilisation, rel=0.03)
+
+
+@pytest.mark.parametrize("answer_s", [5e-6, 5e-5, 8e-5])
+def test_a_message_finds_a_busy_server_warm(answer_s: float) -> None:
+    """The tick before has just woken it; so a fan-out is the less cold, the busier the server."""
+    costs = Costs(tick_s=2e-5, answer_s=answer_s, wake_s=5e-4, cold_share=1.1, message_s=1e-4, message_cold_s=1e-3)
+    options, net, rate_per_s = options_of("websocket"), NetworkDelays(0.001, 0.001, hop_s=0.0002), 20.0
+    warm = Costs(tick_s=2e-5, answer_s=answer_s, message_s=1e-4)
+    found, due = [], []
+    for each in (costs, warm):
+        found.append(seen(shard_of("websocket", options, each, net, clients=300, rate_per_s=rate_per_s, measure_s=75,
+                                   sends=True)).utilisation)
+        due.append(forecast("websocket", options, each, net, 300, rate_per_s=rate_per_s, payload_bytes=100,
+                            **sent(True, rate_per_s)).utilisation)
+    # The form lets more ticks share a message than the engine does, the more the longer a fan-out takes.
+    assert due[0] / due[1] == pytest.approx(found[0] / found[1], rel=0.03)
+
+
 def test_requests_find_a_server_as_cold_as_the_ticks_of_others_leave_it() -> None:
     """They come 80 ms after their fan-out, but the server has not slept since: ten rooms get ticks meanwhile."""
     clients, symbols, options, net = 30, 10, options_of("long_polling"), NetworkDelays(0.04, 0.04)

@@ -304,7 +304,6 @@ class Referee:
     def fan_out(self, first, end):
         """Hand ticks to all who wait for one of them."""
         shard = self.shard
-        self.worker.fans_out = True
         news = set(self.symbols[first:end])
         for place in range(first, end):
             self.tape.append(place + 1, self.symbols[place], b"%d" % place)
@@ -314,6 +313,7 @@ class Referee:
         else:
             wanted = set(wanted)
             waiting = [client for client in self.parked if client in wanted]
+        self.worker.fans_out = self.worker.serves = bool(waiting)
         for client in waiting:
             self.cursor[client] = first
             batch = self.read(client, None if shard.cycle.pushes else shard.slow_client)

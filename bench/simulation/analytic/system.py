@@ -77,6 +77,8 @@ from bench.transports.queueing import (
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
 TIME_WAIT_S = 60.0
+FLUSH_ROUNDS = 4
+"""The rounds in which the coldness of a flush is searched for."""
 CROWD_ROUNDS = 60
 """Limit of the rounds in which the clients of a full server are searched for."""
 
@@ -333,18 +335,22 @@ class _System:
         if turn_s and not bursts:
             calls_per_s *= bursts_that_wake(work, woken_s / turn_s, polls_per_s * turn_s)
             asleep = max(1 - work - calls_per_s * woken_s, 0.0)
+        own = demand.own_share if bursts else 0.0   # what finds it awake finds it warm
         if asleep is None:
-            asleep = (1 - work) / (1 + jobs_per_s * woken_s)
+            more = cold * costs.cold_share
+            asleep = max(1 - busy * (1 + (1 - own) * more), 0.0) / (1 + jobs_per_s * woken_s + own * busy * more)
         wakes = asleep
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s, costs.cooling_s)), 1.0
         longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
         message_s = costs.message_s * longer + cold * costs.message_cold_s + wake_s
         taken = cold
-        if demand.messages_per_s and bursts:   # the message has woken it, if it was one of its own clients
-            woken, own = asleep * float(coldness(self.net.hop_s, costs.cooling_s)), demand.own_share
+        if own:   # the message has woken it, if it was one of its own clients'; the tick then ends a short sleep
+            woken, met = asleep * float(coldness(self.net.hop_s, costs.cooling_s)), asleep * cold
+            message_s = costs.message_s * (1 + met * costs.cold_share) + met * costs.message_cold_s + wake_s
             wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
-            taken = own * woken + (1 - own) * cold
+            taken, cold = own * woken + (1 - own) * cold, own * met + (1 - own) * cold
+            longer = 1 + cold * costs.cold_share
         taking = 1 + (taken if self.cycle.flush_s else cold) * costs.cold_share   # as cold as the fan-out, or before it
         found = replace(costs, tick_s=costs.tick_s * taking + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s,
@@ -355,7 +361,7 @@ class _System:
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
         if self.cycle.flush_s:
-            return replace(self, costs=self._flushed_cold(found, asleep))
+            return replace(self, costs=self._flushed_cold(found, clients * self.own_share(rates)))
         return replace(self, costs=self._asked_cold(found, clients, taken, jobs_per_s, asleep))
 
     @property
@@ -366,29 +372,50 @@ class _System:
             return 0.0
         return min(ticks_per_s, 1 / every_s) if self.demand.regular else -math.expm1(-ticks_per_s * every_s) / every_s
 
-    def _flushed_cold(self, found: Costs, asleep: float) -> Costs:
-        """Return the costs of a server whose timer finds it asleep since the last tick before its turn, and whose
-        hand-outs are as cold as the time since the one before makes them.
+    def _flushed_cold(self, found: Costs, handing_share: float) -> Costs:
+        """Return the costs of a server that hands out at the turns of its timer; `handing_share` is the share of the
+        time that this takes a warm one. The wake-up of a flush is counted with the ticks that it sends.
 
-        Of turns every F seconds, the k-th after a hand-out is the first to find a tick with probability (1 − q) qᵏ⁻¹,
-        q = exp(−Λ F). A hand-out takes (1 − `asleep`) F. The wake-up of a flush is counted with the ticks that it
-        sends.
+        A hand-out takes longer when it is cold, and the longer it takes, the shorter is the time since it: the rounds
+        settle on both.
         """
-        costs, ticks_per_s, every_s = self.costs, self.demand.ticks_per_s, self.cycle.flush_s
-        cooling_s, took_s = costs.cooling_s, (1 - asleep) * every_s
-        if self.demand.regular:
-            longest_s = min(1 / ticks_per_s, every_s)
-            cold = 1 + math.expm1(-longest_s / cooling_s) * cooling_s / longest_s
-            fanned = float(coldness(max(1 / ticks_per_s, every_s) - took_s, cooling_s))
-        else:
-            empty, ends_per_s = math.exp(-ticks_per_s * every_s), ticks_per_s + 1 / cooling_s
-            cold = 1 + ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / (1 - empty)
-            fanned = 1 - (math.exp((took_s - every_s) / cooling_s) * (1 - empty)
-                          / (1 - empty * math.exp(-every_s / cooling_s)))
-        longer, wake_s = 1 + max(cold, fanned) * costs.cold_share, costs.switch_s + cold * costs.wake_s
+        costs, flushes_per_s = self.costs, self._flushes_per_s
+        longer, wake_s = 1.0, costs.switch_s
+        for _ in range(FLUSH_ROUNDS):
+            took_s = handing_share / flushes_per_s * longer + wake_s
+            woken, served = self._flush_coldness(took_s)
+            longer, wake_s = 1 + served * costs.cold_share, costs.switch_s + woken * costs.wake_s
         return replace(
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
-            tick_s=found.tick_s + wake_s * self._flushes_per_s / ticks_per_s)
+            tick_s=found.tick_s + wake_s * flushes_per_s / self.demand.ticks_per_s)
+
+    def _flush_coldness(self, took_s: float) -> tuple[float, float]:
+        """Return the mean coldness at a turn that hands out by the sleep that it ends, and by the time since the
+        hand-out before, which takes `took_s` = h.
+
+        With turns every F seconds the first after a hand-out comes m F after the one before, m = ⌊h / F⌋ + 1. Of random
+        ticks it finds one with probability 1 − qᵐ, q = exp(−Λ F), each later one with 1 − q. The sleep began with the
+        last tick or, before the first of these turns, at the end of the hand-out if that was later. Ticks at regular
+        distances come 1/Λ before the turn at most.
+        """
+        ticks_per_s, every_s, cooling_s = self.demand.ticks_per_s, self.cycle.flush_s, self.costs.cooling_s
+        turns = math.floor(took_s / every_s) + 1
+        left_s = turns * every_s - took_s
+        if self.demand.regular:
+            apart_s = max(1 / ticks_per_s, turns * every_s) - took_s
+            longest_s = min(1 / ticks_per_s, every_s)
+            slept_s = min(apart_s, longest_s)
+            gone = -math.expm1(-slept_s / cooling_s)
+            woken = (slept_s - cooling_s * gone + (longest_s - slept_s) * gone) / longest_s
+            return woken, float(coldness(apart_s, cooling_s))
+        ends_per_s, some = ticks_per_s + 1 / cooling_s, -math.expm1(-ticks_per_s * every_s)
+        some_first, empty_first = -math.expm1(-ticks_per_s * turns * every_s), math.exp(-ticks_per_s * turns * every_s)
+        cooled, step = math.exp(-left_s / cooling_s), math.exp(-every_s / cooling_s)
+        served = 1 - cooled * (some_first + empty_first * some * step / (1 - (1 - some) * step))
+        first = 1 - (-ticks_per_s / ends_per_s * math.expm1(-ends_per_s * left_s)
+                     + cooled * (math.exp(-ticks_per_s * left_s) - empty_first)) / some_first
+        later = 1 + ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / some
+        return some_first * first + empty_first * later, served
 
     def _asked_cold(self, found: Costs, clients: float, cold: float, jobs_per_s: float, asleep: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its

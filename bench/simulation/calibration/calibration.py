@@ -200,7 +200,10 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
         if kind is None:
             found.append(f"{name}: left out of the costs: only servers of ours are calibrated")
         elif fit_for < TRIALS_LEAST:
-            full = f", and {len(mine) - fit_for} with a fuller core" if len(mine) > fit_for else ""
+            flushing = sum(bool(each.cycle.flush_s) for each in mine)
+            fuller = len(mine) - fit_for - flushing
+            full = f", and {fuller} with a fuller core" if fuller else ""
+            full += f", and {flushing} that flush" if flushing else ""
             alone = " whose clients only listen," if len(of_kind) > len(mine) else ""
             found.append(f"{name}: left out of the costs: found {fit_for} VALID trials{alone} with a server below "
                          f"{100 * FULL:.0f} % of a core{full}, needed are {TRIALS_LEAST}: measure more "

@@ -1,7 +1,7 @@
 """The costs of messages of clients, from trials whose clients send them; all other costs are known.
 
     CPU of a trial / pace = all other work, by the known costs
-                            + messages · (message · (1 + κ · cold share) + κ · message cold)
+                            + messages · (message · (1 + κ · cold share) + κ · message cold)     κ: as messages meet it
 
     pace = CPU of trials whose clients only listen ÷ what the known costs make of them
 
@@ -10,10 +10,11 @@ another machine, it is by how much that machine takes longer for the same work, 
 for a message: a message's cost is one on the machine of the known costs. Instants are divided by it, too.
 
 A message wakes a sleeping server; its tick comes back so soon that the server has hardly slept (`engine.uplinks`). So
-each message counts as one cold wake-up, and its tick as none. Its fan-out is as cold as the time since the one before
-makes it, and requests that follow are warm, as the engine has it. A message makes a cold server take more than other
-jobs do: beside many messages, few took 13 to 23 % more CPU than one cost for both explains. That is added to what any
-job takes more: multiplied by it, at 5 messages per second it was a fifth too much.
+each message that finds the server asleep counts as one cold wake-up, and its tick as none. Its fan-out is as cold as
+the message found the server, and requests that follow are warm, as the engine has it; where clients wait, a message
+that finds the server awake finds it warm, since a tick has just ended a short sleep. A message makes a cold server take
+more than other jobs do: beside many messages, few took 13 to 23 % more CPU than one cost for both explains. That is
+added to what any job takes more: multiplied by it, at 5 messages per second it was a fifth too much.
 Messages at two rates tell `message` from `message cold`; with one rate the latter is 0.
 
     hop = (first kernel − due − send) / pace − up − message − tick − first response     medians of ticks that are alone
@@ -84,37 +85,47 @@ def pace(known: KindCosts, listening: Sequence[Observation]) -> Estimate:
 def other_work_s(costs: Costs, each: Observation) -> float:
     """Return the server's CPU seconds in a trial's window by these costs, without those of messages."""
     counts, sleeps = each.counts, _sleeps(each)
-    cold = mean_coldness(each.seconds - each.server_cpu_s, sleeps, costs.cooling_s)
+    cold, met = _coldness(costs, each)
     switches = 0.0 if each.waits else each.wakeups
-    served, asked = (1.0, 0.0) if each.waits and counts["messages"] else (each.kept, each.kept)
+    served, asked = (met, 0.0) if each.waits and counts["messages"] else (cold * each.kept, cold * each.kept)
     serving_s = (counts["answers"] * costs.answer_s * each.crowded(costs.crowd_share) + counts["ticks"] * costs.tick_s
                  + counts["updates"] * costs.update_s + counts["payload_bytes"] * costs.byte_s)
     asking_s = (counts["requests"] * costs.request_s * each.crowded(costs.crowd_share)
                 + counts["connections"] * costs.connection_s)
-    return (serving_s * (1 + cold * served * costs.cold_share) + asking_s * (1 + cold * asked * costs.cold_share)
+    return (serving_s * (1 + served * costs.cold_share) + asking_s * (1 + asked * costs.cold_share)
             + cold * sleeps * costs.wake_s + switches * costs.switch_s
             + costs.idle_s(each.seconds, round(counts["clients"])))
+
+
+def _coldness(costs: Costs, each: Observation) -> tuple[float, float]:
+    """Return the server's mean coldness when it was woken, and that which messages and their fan-outs met."""
+    cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each), costs.cooling_s)
+    return cold, cold * _asleep(each) if each.waits else cold
+
+
+def _asleep(each: Observation) -> float:
+    """Return the share of the time for which the server slept."""
+    return max(1 - each.server_cpu_s / each.seconds, 0.0)
 
 
 def _sleeps(each: Observation) -> float:
     """Return the number of a server's sleeps, without those that ended when a message came back as a tick."""
     if not each.counts["messages"]:
         return each.wakeups
-    asleep = max(1 - each.server_cpu_s / each.seconds, 0.0)
     if each.waits:
-        return each.counts["messages"] * asleep
-    return max(each.wakeups - each.counts["ticks"] * asleep, 1.0)
+        return each.counts["messages"] * _asleep(each)
+    return max(each.wakeups - each.counts["ticks"] * _asleep(each), 1.0)
 
 
 def _with_messages(known: KindCosts, sending: Sequence[Observation], listening: Sequence[Observation]) -> KindCosts:
     costs, factor = known.engine_costs, pace(known, listening)
 
     def message_work(each: Observation, at: float) -> Measurement:
-        cold = mean_coldness(each.seconds - each.server_cpu_s, _sleeps(each), costs.cooling_s)
+        _, met = _coldness(costs, each)
         left_s = each.server_cpu_s / at - other_work_s(costs, each)
         messages = each.counts["messages"]
-        return Measurement(each.seconds, left_s, {"update": messages * (1 + cold * costs.cold_share),
-                                                  "wake": messages * cold})
+        return Measurement(each.seconds, left_s, {"update": messages * (1 + met * costs.cold_share),
+                                                  "wake": messages * met})
 
     def fitted_at(at: float) -> Fit:
         return fit([message_work(each, at) for each in sending], TERMS)
@@ -127,8 +138,10 @@ def _with_messages(known: KindCosts, sending: Sequence[Observation], listening: 
     shown = {"hop_s": _mean(hops)} if sending[0].waits and any(map(math.isfinite, hops)) else {}
     fitted = [factor.value * (all_s - part.cpu_s + fitted_s) for all_s, part, fitted_s in zip(
         (each.server_cpu_s / factor.value for each in sending), work, found.fitted_cpu_s, strict=True)]
+    cooling = Estimate(costs.cooling_s, costs.cooling_s, costs.cooling_s)
     return replace(
-        known, costs={**known.costs, "message_s": message, "message_cold_s": message_cold}, net={**known.net, **shown},
+        known, costs={"cooling_s": cooling, **known.costs, "message_s": message, "message_cold_s": message_cold},
+        net={**known.net, **shown},
         load_client={**known.load_client, "send_s": _mean([each.send_s for each in sending])},
         fitted=[*known.fitted, *_cells(sending, fitted)])
 

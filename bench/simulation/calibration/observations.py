@@ -91,11 +91,13 @@ class Observation:
 
     @property
     def shows_costs(self) -> bool:
-        """True if the server's CPU follows from its counts: it is polled, or it is less busy than `FULL`.
+        """True if the server's CPU follows from its counts: it is polled, or it sends at once and is less busy than
+        `FULL`.
 
-        A poll takes the same work however busy the server is.
+        A poll takes the same work however busy the server is. A server that flushes is woken by its timer, too, and
+        its hand-outs are colder than its sleeps say, which is not fitted.
         """
-        return not self.waits or self.server_cpu_s < FULL * self.seconds
+        return not self.cycle.flush_s and (not self.waits or self.server_cpu_s < FULL * self.seconds)
 
     def coldness(self, cooling_s: float) -> float:
         """Return the mean coldness, when it was woken, of a server that cools with this time constant."""

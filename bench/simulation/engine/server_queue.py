@@ -211,14 +211,17 @@ class ServerQueue:
         start_s = max(arrival_s, self.free_s)
         if self._sleeps:
             woken_s = self._woken_s(arrival_s)
-            cold = max(float(warmed(self._cold, start_s - self._woke_s)), self._after(start_s - self._served_s))
+            cold = float(warmed(self._cold, start_s - self._woke_s))
+            if len(service_s):
+                cold = max(cold, self._after(start_s - self._served_s))
             slower = 1 + self._cold_share * cold
             first_s, service_s = first_s * slower + woken_s, service_s * slower
         self.begun_s = start_s + first_s
         finish = self.begun_s + np.cumsum(service_s)
         last_s = float(service_s[-1]) if len(finish) else first_s
         self._count(arrival_s, start_s, float(finish[-1]) if len(finish) else self.begun_s, 1 + len(finish), last_s)
-        self._served_s = self.free_s
+        if len(service_s):
+            self._served_s = self.free_s
         return np.asarray(finish, dtype=np.float64)
 
     def serve_one(self, arrival_s: float, service_s: float, cold_s: float) -> float:

@@ -35,8 +35,8 @@ def observed(messages: float, factor: float = 1.0, cold_s: float = 0.0) -> Obser
         "run", "trial", KNOWN.kind, Cycle(pushes=True), cell, 5.0, counts, 1e-9, 0.1, 0, 0, 100.0, 0, unknown, unknown,
         unknown, Instants(first_s=factor * first_s, slept_s=math.inf), SEND_S if messages else unknown)
     for _ in range(50):   # how long it sleeps, and so how cold it is, depends on its CPU
-        cold = mean_coldness(each.seconds - each.server_cpu_s, messages * (1 - each.server_cpu_s / each.seconds),
-                             costs.cooling_s)
+        asleep = 1 - each.server_cpu_s / each.seconds   # a message that finds it awake finds it warm
+        cold = asleep * mean_coldness(each.seconds - each.server_cpu_s, messages * asleep, costs.cooling_s)
         work_s = factor * (other_work_s(costs, each) + messages * (MESSAGE_S + cold * cold_s))
         each = dataclasses.replace(each, server_cpu_s=work_s)
     return each

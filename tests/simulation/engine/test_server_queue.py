@@ -85,7 +85,7 @@ def test_passes_serve_many_jobs_as_one_by_one(monkeypatch, cold, ahead_s, count)
         at = now_s + np.cumsum(random.exponential(gap_s, count))
         service = random.uniform(0, most_s, count)
         worker.fan_out(now_s, ahead_s, np.empty(0))
-        plain.serve(now_s, ahead_s, fans_out=True)
+        plain.serve(now_s, ahead_s, clients=False)
         expected = [plain.serve(*job) for job in zip(at, service, strict=True)]
         np.testing.assert_allclose(worker.serve(at, service), expected, rtol=0, atol=1e-12)
         now_s = float(at[-1])
@@ -98,7 +98,7 @@ def test_what_a_job_brings_comes_right_behind_it(rounds, low, length, cold):
     for jobs in rounds:
         now_s += jobs[0][0]
         brought = np.array([service for _, service in jobs[1:]])
-        plain.serve(now_s, jobs[0][1], fans_out=True)
+        plain.serve(now_s, jobs[0][1], fans_out=len(brought) > 0, clients=len(brought) > 0)
         expected = [plain.serve(now_s, service, brought=True) for service in brought]
         np.testing.assert_allclose(worker.fan_out(now_s, jobs[0][1], brought), expected, rtol=0, atol=1e-12)
         assert abs(worker.free_s - plain.free_s) < 1e-12
