@@ -252,3 +252,14 @@ def test_a_kind_whose_clients_hardly_ever_only_listen_is_told_to_be_left_out(obs
     (sentence,) = calibration.left_out({"websocket": kind}, [*sending, *sending, *listening[:3]])
     assert "found 3 VALID trials whose clients only listen, with a server below 80 % of a core, needed" in sentence
     assert calibration.left_out({"websocket": kind}, pushed) == []
+
+
+def test_pushes_that_flush_show_no_costs(observations: list[Observation]) -> None:
+    """What wakes their server, and how cold it is, is not what is fitted; they are named where too few others are."""
+    pushed = [each for each in observations if each.kind.transport == "websocket" and not each.counts["messages"]]
+    flushing = [replace(each, cycle=replace(each.cycle, flush_s=0.1)) for each in pushed]
+    whole, beside = (of(calibrate(mine, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").costs
+                     for mine in (pushed, [*pushed, *flushing]))
+    assert str(whole) == str(beside)   # NaN is not itself
+    (sentence,) = calibration.left_out({"websocket": pushed[0].kind}, [*pushed[:3], *flushing[:2]])
+    assert "found 3 VALID trials with a server below 80 % of a core, and 2 that flush, needed are 4" in sentence
