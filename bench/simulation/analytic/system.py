@@ -22,7 +22,7 @@ Polls wait as in N·D/D/1 there.
 
 A server that has slept is cold (`bench.simulation.engine.server_queue`), and is assumed to stay as cold as it
 woke until it sleeps again. Arrivals at random find it asleep with probability 1 − ρ, and its sleeps are long
-enough that κ = 1 / (1 + Λ τ) on average, with Λ jobs or fan-outs per second; ticks at regular
+enough that κ = 1 / (1 + Λ τ) on average, τ = `cooling_s`, with Λ jobs or fan-outs per second; ticks at regular
 distances find it asleep for (1 − ρ)/Λ. So work takes 1 + κ · cold_share times as long, and (1 − ρ)(switch + κ · wake)
 more for each job or fan-out. That is part of ρ: with w = switch + κ · wake, and B the share of the time that the
 work itself takes,
@@ -30,7 +30,8 @@ work itself takes,
     1 − ρ = (1 − B) / (1 + Λ w)
 
 A simulated load client sends the polls of a turn of its timer together, and fewer of them wake the server (`bursts`).
-Long polls' requests come a round trip after a fan-out, and find the server asleep if that is over.
+Long polls' requests come a round trip after a fan-out, and find the server asleep if that is over. A message of its own
+clients that finds it awake finds it warm; what it flushes is as cold as the time since it last did (`_flush_coldness`).
 
 Where ticks are messages of clients, `message_way` has the way until a server has them. With several servers each takes
 the messages of its own clients, and the ticks of all.
@@ -351,7 +352,7 @@ class _System:
             wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
             taken, cold = own * woken + (1 - own) * cold, own * met + (1 - own) * cold
             longer = 1 + cold * costs.cold_share
-        taking = 1 + (taken if self.cycle.flush_s else cold) * costs.cold_share   # as cold as the fan-out, or before it
+        taking = 1 + (taken if self.cycle.flush_s else cold) * costs.cold_share   # flushing, ticks come before it
         found = replace(costs, tick_s=costs.tick_s * taking + wake_s, answer_s=costs.answer_s * longer,
                         update_s=costs.update_s * longer, byte_s=costs.byte_s * longer, message_s=message_s,
                         message_cold_s=0.0)
@@ -374,7 +375,7 @@ class _System:
 
     def _flushed_cold(self, found: Costs, handing_share: float) -> Costs:
         """Return the costs of a server that hands out at the turns of its timer; `handing_share` is the share of the
-        time that this takes a warm one. The wake-up of a flush is counted with the ticks that it sends.
+        time for which a warm one hands out. The wake-up of a flush is counted with the ticks that it sends.
 
         A hand-out takes longer when it is cold, and the longer it takes, the shorter is the time since it: the rounds
         settle on both.
@@ -390,13 +391,13 @@ class _System:
             tick_s=found.tick_s + wake_s * flushes_per_s / self.demand.ticks_per_s)
 
     def _flush_coldness(self, took_s: float) -> tuple[float, float]:
-        """Return the mean coldness at a turn that hands out by the sleep that it ends, and by the time since the
-        hand-out before, which takes `took_s` = h.
+        """Return two mean coldnesses of a turn that hands out: by the sleep that it ends (for `wake`), and by the time
+        since the end of the hand-out before (for its work), which took `took_s` = h.
 
         With turns every F seconds the first after a hand-out comes m F after the one before, m = ⌊h / F⌋ + 1. Of random
         ticks it finds one with probability 1 − qᵐ, q = exp(−Λ F), each later one with 1 − q. The sleep began with the
         last tick or, before the first of these turns, at the end of the hand-out if that was later. Ticks at regular
-        distances come 1/Λ before the turn at most.
+        distances come min(1/Λ, F) before the turn at most.
         """
         ticks_per_s, every_s, cooling_s = self.demand.ticks_per_s, self.cycle.flush_s, self.costs.cooling_s
         turns = math.floor(took_s / every_s) + 1

@@ -7,19 +7,19 @@
                                 at the kernels: exchange = request + response, and the effect of a cold server
                                 of the load client's reads, where it falls behind: its response
 
-Of servers that park or push only trials below `FULL` of a core are used: above it, ticks share responses, and what
-is seen is a queue. A poll is answered whole at any load, so polled servers are fitted up to their limit and beyond.
-Leaving out their full trials would keep those in which the machine happened to be fast: of two trials with 500
-clients one was busy for 79 % of the time, at 63 µs per poll, the other for 99 %, at 86. CPU alone shows the
-cost of a request and its response together (`exchange`), since there is always one of each. For a parked
-request, the spacing of a fan-out is the response's share. For a poll that is answered at once the split can't be
+Pushes that flush are left out. Of servers that park or push only trials below `FULL` of a core are used: above it,
+ticks share responses, and what is seen is a queue. A poll is answered whole at any load, so polled servers are fitted
+up to their limit and beyond. Leaving out their full trials would keep those in which the machine happened to be fast:
+of two trials with 500 clients one was busy for 79 % of the time, at 63 µs per poll, the other for 99 %, at 86. CPU
+alone shows the cost of a request and its response together (`exchange`), since there is always one of each. For a
+parked request, the spacing of a fan-out is the response's share. For a poll that is answered at once the split can't be
 seen, and all of it is called `request`. A push has responses only. The additional cost with many connections
-(`crowd_share`, see `bench.simulation.engine.inputs`) is a property of the machine's caches and of the server's make,
-so it is one share for request and response of all kinds with the same server implementation: the s that minimises
-the sum over kinds of n · ln(the fit's mean square at s). A share for each kind followed the noise of a few trials:
-0, 0.02 and 0.09 of WebSocket, long polling and SSE, and predicted a fifth too much CPU for 1,200 clients of SSE. One
-for polls (0.04 alone) and one for all who wait (0.66) predicted long polling worse. It is removed from the spacing of
-a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
+(`crowd_share`, see `bench.simulation.engine.inputs`) is a property of the machine's caches and of the server's make, so
+it is one share for request and response of all kinds with the same server implementation: the s that minimises the sum
+over kinds of n · ln(the fit's mean square at s). A share for each kind followed the noise of a few trials: 0, 0.02 and
+0.09 of WebSocket, long polling and SSE, and predicted a fifth too much CPU for 1,200 clients of SSE. One for polls
+(0.04 alone) and one for all who wait (0.66) predicted long polling worse. It is removed from the spacing of a fan-out,
+which is taken from the largest cells, whose fan-outs are the longest.
 
 What a wake-up costs a polled server, however short its sleep was (`switch`), is fitted to the wake-ups that the
 kernel counted. All polls that come until it sleeps again share one: with 50 clients who poll 25 times a second a
@@ -31,10 +31,10 @@ time between two turns of the timer follows from the wake-ups of a server that i
 two turns on average, at random instants, they are 1 − exp(−b) for each turn. What the load client has to do delays
 its timer, so that time is the timer's own (`timer_s`) divided by the share for which the load client is idle.
 
-How fast a server cools is the machine's: 12 ms fitted one best, 0.1 s another (−2 ln L better by 19, and by 86). So it
-is the time constant, of a few that are tried, that fits the CPU of all kinds best. Given it, two measurements show how
-much slower a cold server is: the spacing of fan-outs that begin more or less cold, and the CPU of cells whose servers
-sleep more or less. Neither is exact, so they are weighted:
+How fast a server cools is the machine's: 12 ms fitted one best, 0.1 s another (−2 ln L better by 19 and 86 than with
+the other value). So it is the time constant, of a few that are tried, that fits the CPU of all kinds best. Given it,
+two measurements show how much slower a cold server is: the spacing of fan-outs that begin more or less cold, and the
+CPU of cells whose servers sleep more or less. Neither is exact, so they are weighted:
 
     cold share = the s that minimises   n · ln(sum of the fit's squares at s) + ((s − spacing's) / its σ)²
 
@@ -213,7 +213,7 @@ def left_out(asked: Mapping[str, CostKind | None], observations: Sequence[Observ
 
 def _cooling(kinds: Sequence[Sequence[Observation]]) -> Estimate:
     """Return the time constant with which the machine's servers cool: that which fits the CPU of all kinds best
-    together, each with its own best cold share. What a cold server costs is fitted given it, so its bounds are itself.
+    together, each with its own best cold share. Other costs are fitted for this one value, so it has no interval.
     """
     found = np.array([
         sum(min(_misfit(mine, cooling_s, share, 0.0, TERMS) for share in COLD_SHARES[::COARSE].tolist())
@@ -258,7 +258,7 @@ def _crowd_share(cooling_s: float, kinds: Sequence[tuple[Sequence[Observation], 
 
 
 def _of_kind(kind: CostKind, mine: Sequence[Observation], known: Parts) -> KindCosts:
-    """Return the costs of one kind; `known` are those that its trials alone don't show.
+    """Return the costs of one kind; `known` are those that were fitted before, from its own trials or others.
 
     Those are `cooling` and the shares `cold` and `crowd`, of a polled server `base` and `socket`, and `update` of one
     whose clients wait.
@@ -420,7 +420,8 @@ def _middle(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _smallest(mine: Sequence[Observation]) -> list[Observation]:
-    """Return the trials of the cell with the fewest clients, whose delays hardly include waiting."""
+    """Return the trials of the cell with the shallowest books and the fewest clients, whose delays hardly include
+    waiting."""
     quiet = [each for each in mine if not each.cycle.new_connection] or list(mine)
 
     def stir(cell: Cell) -> tuple[int, int, float]:

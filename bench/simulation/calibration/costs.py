@@ -46,9 +46,9 @@ NEEDED = {
     "net": ("up_s", "down_s", "feed_s"),
     "load_client": ("wake_s", "answer_s", "update_s"),
 }
-"""The numbers, by part, that each kind must have; a file that lacks one is refused. All others but `OF_MESSAGES` came
-later: they are 0 where they are missing, and an older file has them included in the numbers that it has. But a file
-that says what a cold server costs (`COLD`) must say how fast a server cools, with which that was fitted (`COOLING`)."""
+"""The numbers, by part, that each kind must have; a file that lacks one is refused. All others but `OF_MESSAGES` and
+`COOLING` came later: they are 0 where they are missing, and an older file has them included in the numbers that it has.
+A file that says what a cold server costs (`COLD`) must have `COOLING`, with which that was fitted."""
 COOLING, COLD = "cooling_s", ("wake_s", "cold_share", "message_cold_s")
 OF_MESSAGES = {"costs": "message_s", "net": "hop_s", "load_client": "send_s"}
 """The number of each part that only a trial whose clients send messages shows. Where one is missing, no such trial can

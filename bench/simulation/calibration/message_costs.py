@@ -12,9 +12,10 @@ for a message: a message's cost is one on the machine of the known costs. Instan
 A message wakes a sleeping server; its tick comes back so soon that the server has hardly slept (`engine.uplinks`). So
 each message that finds the server asleep counts as one cold wake-up, and its tick as none. Its fan-out is as cold as
 the message found the server, and requests that follow are warm, as the engine has it; where clients wait, a message
-that finds the server awake finds it warm, since a tick has just ended a short sleep. A message makes a cold server take
-more than other jobs do: beside many messages, few took 13 to 23 % more CPU than one cost for both explains. That is
-added to what any job takes more: multiplied by it, at 5 messages per second it was a fifth too much.
+that finds the server awake finds it warm, since a tick has just ended a short sleep. A message to a cold server costs
+more than `cold share` says: with one cost for both rates, trials with few messages took 13 to 23 % more CPU than it
+explains. This `message cold` is added, not multiplied by 1 + κ · cold share, which gave 11 to 20 % too much at 5 per
+second.
 Messages at two rates tell `message` from `message cold`; with one rate the latter is 0.
 
     hop = (first kernel − due − send) / pace − up − message − tick − first response     medians of ticks that are alone

@@ -102,8 +102,8 @@ class ServerQueue:
         self._wake_s, self._cold_share, self._switch_s = wake_s, cold_share, switch_s
         self._cooling_s = cooling_s
         self._sleeps = bool(wake_s or cold_share or switch_s or cools)
-        """True if it matters whether the worker slept: to what jobs take here, or (`cools`) to who asks for its
-        coldness."""
+        """True if it matters whether the worker slept: to what any job takes, or (`cools`) to `cold_s` of
+        `serve_one`."""
         self._cold = 0.0
         """Coldness at the instant of waking."""
         self._woke_s = 0.0
