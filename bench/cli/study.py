@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bench.cli.options import print_json, resume_hint, say
-from bench.errors import ScenarioError
+from bench.errors import RunError, ScenarioError
 from bench.experiment import prepare
 from bench.experiment.disk_full import report_disk_full
 from bench.experiment.prepare import PreparedScenario
@@ -59,7 +59,7 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, 
 
     A decision takes the memory of a client from the run in `measured`, by default the reference run.
 
-    Raises `ScenarioError` where the scenario can't be simulated.
+    Raises `ScenarioError` where the scenario can't be simulated, and `RunError` where that run tells no memory.
     """
     scenario = prepared.scenario
     _refuse_unless_simulable(prepared)
@@ -70,9 +70,13 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, 
     if costs is not None and scenario.decision is not None:
         DecisionStudy.of(scenario, prepared.options, costs, where=str(prepared.file))   # may raise
     beside = baseline.measured(measured, scenario, prepared.options) if scenario.decision is not None else None
+    about = None if beside is None else beside.about
+    if measured is not None and about is not None and not about.memory_bytes_per_client:
+        raise RunError(f"{measured}: load.clients: found no memory of a further client of a transport that is asked "
+                       "for, needed are two client counts of one")
     made = prepare.begin(results, prepared, [], sys.argv[1:], source="simulated",
                          costs=None if costs is None else runs.about_costs(path, costs),
-                         measured=None if beside is None else beside.about)
+                         measured=about)
     if costs is not None and scenario.storm is None:
         baseline.write_validation(made.folder, baseline.validation(results, costs))
     return made

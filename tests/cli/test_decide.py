@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from synthetic import Plan, make_run
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -53,6 +54,16 @@ def test_the_first_page_says_what_the_command_on_it_answers(tmp_path: Path) -> N
                                 "--costs", str(ROOT / "results" / "reference-costs.json")])
     assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["findings"][0] == answer
+
+
+def test_a_run_that_tells_no_memory_is_refused(tmp_path: Path) -> None:
+    """With one client count nothing tells what a further client takes; the flag would do nothing."""
+    run = make_run(tmp_path / "run", Plan(trials=1, clients=(2,)))
+    found = runner.invoke(app, ["decide", "--clients", "200", "--rate", "1", "--within", "2s", "--rtt", "40ms",
+                                "--measured", str(run), "--results", str(tmp_path / "results")])
+    assert found.exit_code == 2
+    assert "run: load.clients: found no memory of a further client" in " ".join(found.stderr.split())
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.usefixtures("without_engine")

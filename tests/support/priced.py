@@ -11,7 +11,7 @@ from bench.simulation.run import SimulationInputs
 from bench.simulation.shards import Case
 
 COSTS = {"tick_s": 20e-6, "request_s": 25e-6, "answer_s": 15e-6, "update_s": 1e-6, "byte_s": 1e-9,
-         "connection_s": 40e-6, "base_share": 0.005, "socket_share": 1e-7}
+         "connection_s": 40e-6, "base_share": 0.005, "socket_share": 1e-7, "cooling_s": 0.1}
 NET = {"up_s": 50e-6, "down_s": 60e-6, "feed_s": 150e-6}
 LOAD_CLIENT = {"wake_s": 20e-6, "answer_s": 8e-6, "update_s": 3e-6}
 OF_MESSAGES = {"costs": {"message_s": 90e-6, "message_cold_s": 300e-6}, "net": {"hop_s": 200e-6},

@@ -31,7 +31,7 @@ work itself takes,
 
 A simulated load client sends the polls of a turn of its timer together, and fewer of them wake the server (`bursts`).
 Long polls' requests come a round trip after a fan-out, and find the server asleep if that is over. A message of its own
-clients that finds it awake finds it warm; what it flushes is as cold as the time since it last did (`_flush_coldness`).
+clients that finds it awake finds it warm; what it flushes is as cold as the time since it last did (`flushes`).
 
 Where ticks are messages of clients, `message_way` has the way until a server has them. With several servers each takes
 the messages of its own clients, and the ticks of all.
@@ -62,6 +62,7 @@ from bench import transports
 from bench.scenario.fields import Table
 from bench.simulation.analytic.bursts import bursts_that_wake
 from bench.simulation.analytic.demand import Demand
+from bench.simulation.analytic.flushes import flush_coldness, flushes_per_s
 from bench.simulation.analytic.message_way import MessageWay
 from bench.simulation.engine.inputs import Costs, LoadClient, NetworkDelays
 from bench.simulation.engine.server_queue import coldness, mean_coldness
@@ -330,7 +331,8 @@ class _System:
         bursts = self.cycle.pushes or self.cycle.parks
         polls_per_s = 0.0 if bursts else clients * rates["requests"]
         calls_per_s = -math.expm1(-polls_per_s * turn_s) / turn_s if turn_s else polls_per_s
-        jobs_per_s = demand.ticks_per_s + (self._flushes_per_s if bursts else demand.messages_per_s + calls_per_s)
+        flushes = flushes_per_s(self.cycle.flush_s, demand.ticks_per_s, demand.regular)
+        jobs_per_s = demand.ticks_per_s + (flushes if bursts else demand.messages_per_s + calls_per_s)
         cold = mean_coldness(1 / jobs_per_s, 1.0, costs.cooling_s)
         woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
         if turn_s and not bursts:
@@ -362,61 +364,22 @@ class _System:
             return replace(self, costs=replace(
                 found, request_s=costs.request_s * longer + wake_s, connection_s=costs.connection_s * longer))
         if self.cycle.flush_s:
-            return replace(self, costs=self._flushed_cold(found, clients * self.own_share(rates)))
+            return replace(self, costs=self._flushed_cold(found, clients * self.own_share(rates), flushes))
         return replace(self, costs=self._asked_cold(found, clients, taken, jobs_per_s, asleep))
 
-    @property
-    def _flushes_per_s(self) -> float:
-        """Return the turns per second of a server's timer that find ticks; 0 where nothing is flushed."""
-        every_s, ticks_per_s = self.cycle.flush_s, self.demand.ticks_per_s
-        if not every_s:
-            return 0.0
-        return min(ticks_per_s, 1 / every_s) if self.demand.regular else -math.expm1(-ticks_per_s * every_s) / every_s
-
-    def _flushed_cold(self, found: Costs, handing_share: float) -> Costs:
-        """Return the costs of a server that hands out at the turns of its timer; `handing_share` is the share of the
-        time for which a warm one hands out. The wake-up of a flush is counted with the ticks that it sends.
-
-        A hand-out takes longer when it is cold, and the longer it takes, the shorter is the time since it: the rounds
-        settle on both.
-        """
-        costs, flushes_per_s = self.costs, self._flushes_per_s
-        longer, wake_s = 1.0, costs.switch_s
+    def _flushed_cold(self, found: Costs, handing_share: float, per_s: float) -> Costs:
+        """Return the costs of a server whose timer hands out `per_s` times a second, for a share of the time while warm
+        (`handing_share`). A cold hand-out takes longer, and leaves less time to get cold: rounds settle both. What
+        waking takes is counted with the ticks."""
+        costs, demand, longer, wake_s = self.costs, self.demand, 1.0, self.costs.switch_s
         for _ in range(FLUSH_ROUNDS):
-            took_s = handing_share / flushes_per_s * longer + wake_s
-            woken, served = self._flush_coldness(took_s)
+            took_s = handing_share / per_s * longer + wake_s
+            woken, served = flush_coldness(took_s, self.cycle.flush_s, demand.ticks_per_s, costs.cooling_s,
+                                           demand.regular)
             longer, wake_s = 1 + served * costs.cold_share, costs.switch_s + woken * costs.wake_s
         return replace(
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
-            tick_s=found.tick_s + wake_s * flushes_per_s / self.demand.ticks_per_s)
-
-    def _flush_coldness(self, took_s: float) -> tuple[float, float]:
-        """Return two mean coldnesses of a turn that hands out: by the sleep that it ends (for `wake`), and by the time
-        since the end of the hand-out before (for its work), which took `took_s` = h.
-
-        With turns every F seconds the first after a hand-out comes m F after the one before, m = ⌊h / F⌋ + 1. Of random
-        ticks it finds one with probability 1 − qᵐ, q = exp(−Λ F), each later one with 1 − q. The sleep began with the
-        last tick or, before the first of these turns, at the end of the hand-out if that was later. Ticks at regular
-        distances come min(1/Λ, F) before the turn at most.
-        """
-        ticks_per_s, every_s, cooling_s = self.demand.ticks_per_s, self.cycle.flush_s, self.costs.cooling_s
-        turns = math.floor(took_s / every_s) + 1
-        left_s = turns * every_s - took_s
-        if self.demand.regular:
-            apart_s = max(1 / ticks_per_s, turns * every_s) - took_s
-            longest_s = min(1 / ticks_per_s, every_s)
-            slept_s = min(apart_s, longest_s)
-            gone = -math.expm1(-slept_s / cooling_s)
-            woken = (slept_s - cooling_s * gone + (longest_s - slept_s) * gone) / longest_s
-            return woken, float(coldness(apart_s, cooling_s))
-        ends_per_s, some = ticks_per_s + 1 / cooling_s, -math.expm1(-ticks_per_s * every_s)
-        some_first, empty_first = -math.expm1(-ticks_per_s * turns * every_s), math.exp(-ticks_per_s * turns * every_s)
-        cooled, step = math.exp(-left_s / cooling_s), math.exp(-every_s / cooling_s)
-        served = 1 - cooled * (some_first + empty_first * some * step / (1 - (1 - some) * step))
-        first = 1 - (-ticks_per_s / ends_per_s * math.expm1(-ends_per_s * left_s)
-                     + cooled * (math.exp(-ticks_per_s * left_s) - empty_first)) / some_first
-        later = 1 + ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / some
-        return some_first * first + empty_first * later, served
+            tick_s=found.tick_s + wake_s * per_s / demand.ticks_per_s)
 
     def _asked_cold(self, found: Costs, clients: float, cold: float, jobs_per_s: float, asleep: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its

@@ -255,7 +255,7 @@ def test_a_kind_whose_clients_hardly_ever_only_listen_is_told_to_be_left_out(obs
 
 
 def test_pushes_that_flush_show_no_costs(observations: list[Observation]) -> None:
-    """What wakes their server, and how cold it is, is not what is fitted; they are named where too few others are."""
+    """Their timer wakes the server, too, which is not fitted; they are named where too few others are."""
     pushed = [each for each in observations if each.kind.transport == "websocket" and not each.counts["messages"]]
     flushing = [replace(each, cycle=replace(each.cycle, flush_s=0.1)) for each in pushed]
     whole, beside = (of(calibrate(mine, "here", {}, "2026-11-22T18:00:00Z", None, {}), "websocket").costs
