@@ -73,7 +73,7 @@ def begin(prepared: PreparedScenario, results: Path, named: Path | None = None, 
     about = None if beside is None else beside.about
     if measured is not None and about is not None and not about.memory_bytes_per_client:
         raise RunError(f"{measured}: load.clients: found no memory of a further client of a transport that is asked "
-                       "for, needed are two client counts of one")
+                       "for, needed are two client counts of one, whose server grew enough to tell")
     made = prepare.begin(results, prepared, [], sys.argv[1:], source="simulated",
                          costs=None if costs is None else runs.about_costs(path, costs),
                          measured=about)
