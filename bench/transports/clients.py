@@ -19,7 +19,8 @@ batch.
 - Bytes that are not a batch are the server's mistake: `bad-answer` is counted, the connection is closed,
   and nothing of the batch is delivered.
 - A push of one tick is the same bytes for every client, so it is parsed and checked once: a client whose whole
-  read is bytes that another one has parsed (`remember`) takes what was found in them.
+  read is bytes that another one has parsed (`remember`) takes what was found in them. A batch is the same text for
+  all who ask for the same ticks, or get them by one flush, and is parsed once, too (`message_of`).
 
 Known weakness: a server that keeps a connection open and never answers holds its client until the trial
 ends. There is no timeout. The ticks that the client should have received then count as lost, which is
@@ -38,7 +39,7 @@ from typing import Any, TypeVar
 import orjson
 
 from bench.transports import NEVER, Action, ClientCounts, ClientSpec, Sink
-from bench.wire.contract import NONE_SKIPPED, Cursor, ReceivedBatch, Refusal, Request, batch_of
+from bench.wire.contract import NONE_SKIPPED, Cursor, ReceivedBatch, Refusal, Request, batch_of, tick_fields
 from bench.wire.http_client import BadResponse, Response, ResponseReader, encode_request, expand
 from bench.wire.options import HttpWire, fetch_head
 
@@ -51,6 +52,8 @@ CLOSES = IN_ORDER | {"reset"}
 """Words for the ways in which a server may end a connection that it kept."""
 READS_KEPT = 256
 """The number of reads that `remember` keeps."""
+MESSAGES_KEPT = 64
+"""The number of messages that `message_of` keeps; a batch may be long."""
 DUE_END_NS = 2**63
 """The bound of a due instant that a record can hold."""
 INDEX_MAX = 2**32 - 1
@@ -74,6 +77,32 @@ def index_of(tick: Mapping[str, Any]) -> int:
             -DUE_END_NS <= due_ns < DUE_END_NS):
         raise ValueError(f"not a tick: {str(tick)[:80]}")
     return index
+
+
+@lru_cache(MESSAGES_KEPT)
+def message_of(text: bytes) -> ReceivedBatch | dict[str, Any]:
+    """Return the batch, or the fields of the bare tick, that this JSON represents; not to be changed, since it is
+    returned to all who got the same text.
+
+    Raises `ValueError` if it is neither.
+    """
+    fields: Any = orjson.loads(text)
+    if type(fields) is list:
+        fields = tick_fields(fields)
+    if type(fields) is dict and "seq" in fields:
+        return fields
+    batch = batch_of(fields)
+    check(batch)
+    return batch
+
+
+def check(batch: ReceivedBatch) -> None:
+    """Raise `ValueError` if not all ticks of a batch are ticks."""
+    try:
+        for tick in batch.ticks:
+            index_of(tick)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"not a batch: {error!r}") from error
 
 
 def remember(found: dict[bytes, Found], read: bytes, what: Found) -> None:
@@ -167,15 +196,16 @@ class ClientLife:
         return index, due_ns
 
     def take_batch(self, batch: ReceivedBatch, kernel_ns: int, app_ns: int) -> None:
-        """Deliver a whole batch. Raises `ValueError`, and delivers nothing, if it is not a batch."""
+        """Deliver a whole batch whose ticks were checked (`check`).
+
+        Raises `ValueError`, and delivers nothing, if the skips that it declares are inconsistent.
+        """
         cursor, ticks, _, conflated, dropped = batch   # unpacked once: reading a named tuple's fields is slow
-        try:
-            for tick in ticks:
-                index_of(tick)
-            if conflated is not NONE_SKIPPED or dropped is not NONE_SKIPPED or self._held_skips:
+        if conflated is not NONE_SKIPPED or dropped is not NONE_SKIPPED or self._held_skips:
+            try:
                 self._take_skips(batch, app_ns)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a batch: {error!r}") from error
+            except (TypeError, KeyError, AttributeError) as error:
+                raise ValueError(f"not a batch: {error!r}") from error
         deliver, number = self._deliver, self._number
         for tick in ticks:
             deliver(number, tick["index"], tick["due_ns"], kernel_ns, app_ns)
@@ -352,7 +382,9 @@ class Poller(ClientLife, ABC):
         if head.status == 200:
             if head.coding is not None:
                 body = self._expanded(body, head.coding)
-            batch = batch_of(orjson.loads(body))
+            batch = message_of(body)
+            if isinstance(batch, dict):
+                raise BadResponse("a bare tick as the response to a request")
             self.take_batch(batch, kernel_ns, app_ns)
             _, ticks, again, _, _ = batch
             if not ticks:

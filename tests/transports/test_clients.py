@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import transports
-from bench.clock import NO_STAMP
 from bench.measure.recording import Recorder
 from bench.transports import Action, ClientSpec, options_of
 from bench.transports.clients import (
@@ -19,11 +19,12 @@ from bench.transports.clients import (
     READS_KEPT,
     ClientLife,
     index_of,
+    message_of,
     pause_ns,
     remember,
     resume_of,
 )
-from bench.wire.contract import Cursor, Subscription, batch_of
+from bench.wire.contract import Cursor, Subscription
 
 
 @given(st.integers(1, 10_000), st.integers())
@@ -53,11 +54,17 @@ def batch(**changes: Any) -> dict[str, Any]:
     return {"cursor": "a:13", "more": False, "ticks": ticks, **changes}
 
 
+def take(client: ClientLife, text: bytes) -> None:
+    message = message_of(text)
+    assert not isinstance(message, dict)
+    client.take_batch(message, 8, 9)
+
+
 def test_a_batch_is_delivered_and_moves_the_cursor() -> None:
     recorder = Recorder()
     client = life(recorder)
     client.failures = 4
-    client.take_batch(batch_of(batch(conflated={"A": 2}, dropped={"B": 1})), 8, 9)
+    take(client, orjson.dumps(batch(conflated={"A": 2}, dropped={"B": 1})))
     rows = next(recorder.deliveries_since(0)).tolist()
     assert rows == [(3, 10, 5, 8, 9), (3, 11, 6, 8, 9), (3, 12, 7, 8, 9)]
     skips = next(recorder.skips_since(0))
@@ -83,10 +90,28 @@ def test_what_is_no_batch_leaves_no_trace(changes: dict[str, Any]) -> None:
     recorder = Recorder()
     client = life(recorder)
     with pytest.raises(ValueError, match=r"not a|no tick"):
-        client.take_batch(batch_of(batch(**changes)), NO_STAMP, 9)
+        take(client, orjson.dumps(batch(**changes)))
     assert recorder.delivered == 0
     assert len(next(recorder.skips_since(0))) == 0
     assert (client.cursor, client.subscribed, client.counts.updates) == (None, False, 0)
+
+
+def test_who_gets_the_same_text_gets_the_same_batch_which_was_parsed_once() -> None:
+    message_of.cache_clear()
+    text = orjson.dumps(batch(conflated={"A": 2}))
+    rows = []
+    for _ in range(2):
+        recorder = Recorder()
+        take(life(recorder), bytes(bytearray(text)))
+        rows.append((next(recorder.deliveries_since(0)).tolist(), next(recorder.skips_since(0)).tolist()))
+    assert rows[0] == rows[1]
+    assert (message_of.cache_info().hits, message_of.cache_info().misses) == (1, 1)
+
+
+@pytest.mark.parametrize("text", [b"7", b"null", b'"seq"', b"[1]", b"{}", b'{"seq"', b"[1,2,3,4,5,6]"])
+def test_what_is_neither_a_batch_nor_a_tick_is_no_message(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a batch|values to unpack|JSON|unexpected"):
+        message_of(text)
 
 
 def test_a_refusal_is_followed_at_once_only_the_first_time_in_a_row() -> None:

@@ -20,7 +20,8 @@ and clients in that case is on record.
 Pinning: the server has the first core to itself, and everything else shares the other cores, so that a
 saturated server can't make the feed late.
 
-Known weakness: the runner wakes every 100 ms on a core that the load uses, for about 0.1 ms.
+Known weakness: the runner wakes every 100 ms on a core that the load uses, for about 0.1 ms, and in the middle of the
+window once for longer: to list the kernel's buffers of a thousand connections takes 3 to 6 ms.
 """
 
 from __future__ import annotations
@@ -65,9 +66,6 @@ STORE_S = 120.0
 LIVES_MAX = 3
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens addresses without the proxy that the environment names, since the servers are on this machine."""
-READINGS_PER_SOCKET_READING = 10
-"""Number of readings of the processes per reading of the kernel's buffers. Listing a thousand connections
-takes about 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,20 +353,22 @@ class _Trial:
         return first, server.mark()
 
     def measure(self, started: Started, subscribed: Subscribed) -> Measured:
-        """Read the counters of the processes at t0, at t1 and every 100 ms in between."""
+        """Read the counters of the processes at t0, at t1 and every 100 ms in between.
+
+        The kernel's buffers are read three times: before, in the middle and after.
+        """
         windows, origin_ns, meters = subscribed.windows, self.clock.origin_ns, started.meters
         self.trial_processes.sleep_until(windows.t0_ns - SAMPLE_INTERVAL_NS + origin_ns)
-        self._rehearse(started)
+        held = [self._rehearse(started)]
         self.trial_processes.sleep_until(windows.t0_ns + origin_ns)
         noise_before, own_before_s = noise.KernelCounters.read(), time.process_time()
         begin = {name: meter.mark() for name, meter in meters.items()}
-        held = [socket_memory.held_bytes(started.address["port"])]
         instants = range(windows.t0_ns + SAMPLE_INTERVAL_NS, windows.t1_ns, SAMPLE_INTERVAL_NS)
         for number, instant_ns in enumerate(instants, 1):
             self.trial_processes.sleep_until(instant_ns + origin_ns)
             for meter in meters.values():
                 meter.read()
-            if number % READINGS_PER_SOCKET_READING == 0:
+            if number == (len(instants) + 1) // 2:
                 held.append(socket_memory.held_bytes(started.address["port"]))
         self.trial_processes.sleep_until(windows.t1_ns + origin_ns)
         end = {name: meter.mark() for name, meter in meters.items()}
@@ -386,13 +386,16 @@ class _Trial:
         return Measured({"load": started.load.busiest(used), **used},
                         noise.between(noise_before, noise_after, own_s, host.core_count()))
 
-    def _rehearse(self, started: Started) -> None:
-        """Read all counters once, so that those at t0 come in time: what a process has not used for some seconds may
-        have left its caches, or memory, and reading it anew took 12 to 30 ms on a machine that reclaims idle memory."""
+    def _rehearse(self, started: Started) -> int | None:
+        """Read all counters once, and return what the kernel's buffers of the server hold.
+
+        So those at t0 come in time: what a process has not used for some seconds may have left its caches, or memory,
+        and reading it anew took 12 to 30 ms on a machine that reclaims idle memory.
+        """
         noise.KernelCounters.read()
         for meter in started.meters.values():
             meter.mark()
-        socket_memory.held_bytes(started.address["port"])
+        return socket_memory.held_bytes(started.address["port"])
 
     def drain(self, started: Started, windows: WindowInstants) -> Reports:
         """Wait until everything has arrived or no longer can, and collect the final report of each

@@ -30,7 +30,7 @@ from bench.load.readings import ClientReading
 from bench.load.turns import TurnGaps
 from bench.records.trial_record import COUNTED
 from bench.transports import NEVER, ClientSpec, Sink
-from bench.transports.clients import ClientLife
+from bench.transports.clients import ClientLife, check
 from bench.wire.contract import REFUSALS, Cursor, Status, batch_of, tick_fields
 
 OVERDUE_MS = 20.0
@@ -138,6 +138,7 @@ class PageClient(ClientLife):
         try:
             if isinstance(news, dict) and "cursor" in news:
                 batch = batch_of(news)
+                check(batch)
                 self.take_batch(batch, NO_STAMP, now_ns)
                 self.counts.answers_empty += self._asking.polls and not batch.ticks
             elif self.cursor is None:

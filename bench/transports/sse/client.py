@@ -31,11 +31,11 @@ from typing import NamedTuple
 import orjson
 
 from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
-from bench.transports.clients import ClientLife, pause_ns, remember, resume_of, target_of
+from bench.transports.clients import ClientLife, message_of, pause_ns, remember, resume_of, target_of
 from bench.transports.outgoing import Outgoing
 from bench.transports.posting import Poster
 from bench.transports.sse.protocol import CONTENT_TYPE, LAST_EVENT_ID, Options
-from bench.wire.contract import REFUSALS, Cursor, Refusal, batch_of, tick_fields
+from bench.wire.contract import REFUSALS, Cursor, Refusal
 from bench.wire.http_client import BadResponse, Expander, Head, StreamReader, encode_request
 from bench.wire.options import message_head, stream_head
 
@@ -353,16 +353,13 @@ class Client(ClientLife):
 
         `read` is the chunk that is this message alone, if there is one.
         """
-        fields = orjson.loads(text)
-        cursor = cursor_of(last_id)
-        if type(fields) is list:
-            fields = tick_fields(fields)
-        if "seq" in fields:
-            index, due_ns = self.take_tick(fields, cursor, kernel_ns, app_ns)
+        message, cursor = message_of(text), cursor_of(last_id)
+        if isinstance(message, dict):
+            index, due_ns = self.take_tick(message, cursor, kernel_ns, app_ns)
             if read is not None:
                 remember(_ticks, read, (last_id, index, due_ns, cursor))
         else:
-            self.take_batch(batch_of(fields), kernel_ns, app_ns)
+            self.take_batch(message, kernel_ns, app_ns)
             self.cursor = cursor
 
     def _take_refusal(self, event: Event) -> None:

@@ -28,7 +28,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from websockets.exceptions import InvalidHandshake, ProtocolError
 from websockets.extensions.base import Extension
 from websockets.frames import Close, CloseCode, Frame, Opcode
@@ -37,11 +36,11 @@ from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
 from bench.transports import NEVER, Action, ClientMachine, ClientSpec, Sink
-from bench.transports.clients import ClientLife, remember, resume_of
+from bench.transports.clients import ClientLife, message_of, remember, resume_of
 from bench.transports.outgoing import Outgoing
 from bench.transports.websocket.protocol import COMPRESSED, OFFER, OFFERED, Options, offers
 from bench.uplink.message import BEGINNINGS, answer_of
-from bench.wire.contract import Cursor, batch_of, tick_fields
+from bench.wire.contract import Cursor
 from bench.wire.http_client import BadResponse, ResponseReader, encode_request
 from bench.wire.options import upgrade_head
 
@@ -377,15 +376,12 @@ class Client(ClientLife):
     def _message(self, text: bytes, kernel_ns: int, app_ns: int, frame: bytes | None = None) -> None:
         """Process one message, a bare tick or a batch; `frame`: the frame that it is, if that is a short one."""
         try:
-            fields = orjson.loads(text)
-            if type(fields) is list:
-                fields = tick_fields(fields)
-            if "seq" in fields:
-                self._bare_tick(fields, kernel_ns, app_ns, frame)
+            message = message_of(text)
+            if isinstance(message, dict):
+                self._bare_tick(message, kernel_ns, app_ns, frame)
             else:
-                batch = batch_of(fields)
-                self.take_batch(batch, kernel_ns, app_ns)
-                self._epoch = batch.cursor.epoch
+                self.take_batch(message, kernel_ns, app_ns)
+                self._epoch = message.cursor.epoch
         except (ValueError, KeyError, TypeError):
             self._frames().fail(CloseCode.INVALID_DATA, "not a batch")
             self._fail()

@@ -415,7 +415,7 @@ def test_what_one_client_has_parsed_another_takes_as_it_is(monkeypatch: pytest.M
     """The bytes of an event are the same for all clients; only the first that gets them reads its JSON."""
     first, second = Bench().begun(), Bench().begun()
     assert not first.client.receive(pushed(400), 3, 5)
-    monkeypatch.setattr(module.orjson, "loads", None)
+    monkeypatch.setattr(module, "message_of", None)
     assert second.client.receive(pushed(400), 3, 5)   # nothing else to do for the driver
     for client in (first.client, second.client):
         assert client.cursor == Cursor("a", 401)
@@ -433,7 +433,7 @@ def test_of_a_burst_in_one_read_each_tick_is_parsed_once(monkeypatch: pytest.Mon
     burst = [pushed(number) for number in range(501, 506)]
     first.receive(burst[0] + burst[1])
     first.receive(burst[2] + burst[3] + burst[4])
-    monkeypatch.setattr(module.orjson, "loads", None)
+    monkeypatch.setattr(module, "message_of", None)
     second.receive(b"".join(burst[:4]) + burst[4][:20])
     assert second.indices() == [501, 502, 503, 504]
     monkeypatch.undo()

@@ -406,7 +406,7 @@ def test_what_one_client_has_parsed_another_takes_as_it_is(monkeypatch: pytest.M
     first, second, of_b = Bench().upgraded(), Bench().upgraded(), Bench()
     of_b.receive(of_b.accepted + text(encode_batch(Batch(Cursor("b", 7)))))
     assert not first.client.receive(text(tick(400)), 3, 5)
-    monkeypatch.setattr(module.orjson, "loads", None)
+    monkeypatch.setattr(module, "message_of", None)
     assert second.client.receive(text(tick(400)), 3, 5)   # nothing else to do for the driver
     for client in (first.client, second.client):
         assert client.cursor == Cursor("a", 401)
@@ -426,7 +426,7 @@ def test_of_a_burst_in_one_read_each_tick_is_parsed_once(monkeypatch: pytest.Mon
     burst = [text(tick(number)) for number in range(501, 506)]
     first.receive(burst[0] + burst[1])
     first.receive(burst[2] + burst[3] + burst[4])
-    monkeypatch.setattr(module.orjson, "loads", None)
+    monkeypatch.setattr(module, "message_of", None)
     second.receive(b"".join(burst[:4]) + burst[4][:20])
     second.receive(burst[4][20:])
     assert first.indices() == second.indices() == [501, 502, 503, 504, 505]
