@@ -18,6 +18,7 @@ class Queue:
         self.cooling_s = cooling_s
         self.free_s, self.cold, self.woke_s, self.now_cold = -math.inf, 0.0, 0.0, 0.0
         self.fans_out, self.serves, self.served_s, self.more_cold_s = False, True, -math.inf, 0.0
+        self.keeps, self.flushes = False, False
         self.jobs = simpy.Store(env)
         self.brought = []
         self.count = 0
@@ -48,8 +49,8 @@ class Queue:
             turn, done = self.brought.pop(0) if brought else (yield self.jobs.get())
             if brought and callable(turn):
                 yield self.env.timeout(0)   # what ends with the job before it happens first
-            self.fans_out, self.serves, self.more_cold_s = False, True, 0.0
-            took_s = turn() if callable(turn) else turn   # it may set these three
+            self.fans_out, self.serves, self.more_cold_s, self.keeps, self.flushes = False, True, 0.0, False, False
+            took_s = turn() if callable(turn) else turn   # it may set these five
             if took_s is None:
                 continue
             slept_s = self.env.now - self.free_s
@@ -60,7 +61,11 @@ class Queue:
                 if self.fans_out:
                     self.now_cold = max(self.now_cold, self.cooled(self.env.now - self.served_s))
             took_s *= 1 + self.cold_share * self.now_cold
-            took_s += self.more_cold_s * self.now_cold + (self.switch_s + self.wake_s * self.cold) * (slept_s > 0)
+            took_s += self.more_cold_s * self.now_cold + self.switch_s * (slept_s > 0)
+            if self.flushes:   # what waking takes it pays here, and not where it took the ticks
+                took_s += self.wake_s * self.cooled(self.env.now - self.served_s) * self.fans_out
+            elif slept_s > 0 and not self.keeps:
+                took_s += self.wake_s * self.cold
             self.count += 1
             low, high = self.window
             self.busy_s += max(0.0, min(self.env.now + took_s, high) - max(self.env.now, low))

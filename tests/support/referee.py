@@ -244,7 +244,7 @@ class Referee:
         """Let the worker take a tick that will wait for the timer."""
         if place < self.taken:
             return None   # it was taken at a turn
-        self.taken, self.worker.serves = place + 1, False
+        self.taken, self.worker.serves, self.worker.keeps = place + 1, False, True
         self.answers_authors(self.taken, self.taking.get(place))
         return self.shard.costs.tick_s
 
@@ -314,6 +314,7 @@ class Referee:
             wanted = set(wanted)
             waiting = [client for client in self.parked if client in wanted]
         self.worker.fans_out = self.worker.serves = bool(waiting)
+        self.worker.flushes = self.shard.cycle.flush_s > 0
         for client in waiting:
             self.cursor[client] = first
             batch = self.read(client, None if shard.cycle.pushes else shard.slow_client)

@@ -4,14 +4,8 @@
     └─ h ─┘ hand-out
 
 With turns every F seconds the first after a hand-out of h seconds comes m F after the one before, m = ⌊h / F⌋ + 1. Of
-random ticks it finds one with probability 1 − qᵐ, q = exp(−Λ F), each later one with 1 − q. Two times say how cold a
-hand-out is, by 1 − exp(−time / τ) with τ = `cooling_s`:
-
-    its work    by the time since the hand-out before ended
-    its waking  by the sleep that it ends: since the last tick or, at the first of these turns, since the hand-out's end
-                if that was later
-
-Ticks at regular distances come min(1/Λ, F) before the turn at most.
+random ticks it finds one with probability 1 − qᵐ, q = exp(−Λ F), each later one with 1 − q. The time since the hand-out
+before ended says how cold a hand-out is: by 1 − exp(−time / τ), τ = `cooling_s`.
 
 Known weakness: a tick that is taken takes no time, and with ticks at regular distances turns and ticks are not in step.
 """
@@ -30,23 +24,13 @@ def flushes_per_s(every_s: float, ticks_per_s: float, regular: bool) -> float:
     return min(ticks_per_s, 1 / every_s) if regular else -math.expm1(-ticks_per_s * every_s) / every_s
 
 
-def flush_coldness(took_s: float, every_s: float, ticks_per_s: float, cooling_s: float, regular: bool
-                   ) -> tuple[float, float]:
-    """Return the mean coldness of a hand-out's waking, and of its work, where the one before took `took_s`."""
+def flush_coldness(took_s: float, every_s: float, ticks_per_s: float, cooling_s: float, regular: bool) -> float:
+    """Return the mean coldness of a hand-out, where the one before took `took_s`."""
     turns = math.floor(took_s / every_s) + 1
     if regular:
-        apart_s = max(1 / ticks_per_s, turns * every_s) - took_s
-        longest_s = min(1 / ticks_per_s, every_s)
-        slept_s = min(apart_s, longest_s)
-        gone = -math.expm1(-slept_s / cooling_s)
-        woken = (slept_s - cooling_s * gone + (longest_s - slept_s) * gone) / longest_s
-        return woken, float(coldness(apart_s, cooling_s))
+        return float(coldness(max(1 / ticks_per_s, turns * every_s) - took_s, cooling_s))
     left_s = turns * every_s - took_s
-    ends_per_s, some = ticks_per_s + 1 / cooling_s, -math.expm1(-ticks_per_s * every_s)
+    some = -math.expm1(-ticks_per_s * every_s)
     some_first, empty_first = -math.expm1(-ticks_per_s * turns * every_s), math.exp(-ticks_per_s * turns * every_s)
     cooled, step = math.exp(-left_s / cooling_s), math.exp(-every_s / cooling_s)
-    served = 1 - cooled * (some_first + empty_first * some * step / (1 - (1 - some) * step))
-    first = 1 - (-ticks_per_s / ends_per_s * math.expm1(-ends_per_s * left_s)
-                 + cooled * (math.exp(-ticks_per_s * left_s) - empty_first)) / some_first
-    later = 1 + ticks_per_s / ends_per_s * math.expm1(-ends_per_s * every_s) / some
-    return some_first * first + empty_first * later, served
+    return 1 - cooled * (some_first + empty_first * some * step / (1 - (1 - some) * step))

@@ -79,7 +79,7 @@ from bench.transports.queueing import (
 from bench.wire.sizes import SEGMENT_BYTES, SERVER_FIRST, SYN_BYTES, Sizes, columns, traffic
 
 TIME_WAIT_S = 60.0
-FLUSH_ROUNDS = 4
+FLUSH_ROUNDS = 8
 """The rounds in which the coldness of a flush is searched for."""
 CROWD_ROUNDS = 60
 """Limit of the rounds in which the clients of a full server are searched for."""
@@ -334,7 +334,8 @@ class _System:
         flushes = flushes_per_s(self.cycle.flush_s, demand.ticks_per_s, demand.regular)
         jobs_per_s = demand.ticks_per_s + (flushes if bursts else demand.messages_per_s + calls_per_s)
         cold = mean_coldness(1 / jobs_per_s, 1.0, costs.cooling_s)
-        woken_s, work = costs.switch_s + cold * costs.wake_s, min(busy * (1 + cold * costs.cold_share), 1.0)
+        waking_s = 0.0 if self.cycle.flush_s else costs.wake_s   # flushing, hand-outs pay it, not ticks
+        woken_s, work = costs.switch_s + cold * waking_s, min(busy * (1 + cold * costs.cold_share), 1.0)
         if turn_s and not bursts:
             calls_per_s *= bursts_that_wake(work, woken_s / turn_s, polls_per_s * turn_s)
             asleep = max(1 - work - calls_per_s * woken_s, 0.0)
@@ -345,13 +346,14 @@ class _System:
         wakes = asleep
         if demand.regular and bursts:
             cold, wakes = float(coldness(asleep / jobs_per_s, costs.cooling_s)), 1.0
-        longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * costs.wake_s)
-        message_s = costs.message_s * longer + cold * costs.message_cold_s + wake_s
+        longer, wake_s = 1 + cold * costs.cold_share, wakes * (costs.switch_s + cold * waking_s)
+        first_s = wakes * (costs.switch_s + cold * costs.wake_s)
+        message_s = costs.message_s * longer + cold * costs.message_cold_s + first_s
         taken = cold
         if own:   # the message has woken it, if it was one of its own clients'; the tick then ends a short sleep
             woken, met = asleep * float(coldness(self.net.hop_s, costs.cooling_s)), asleep * cold
-            message_s = costs.message_s * (1 + met * costs.cold_share) + met * costs.message_cold_s + wake_s
-            wake_s = own * asleep * (costs.switch_s + woken * costs.wake_s) + (1 - own) * wake_s
+            message_s = costs.message_s * (1 + met * costs.cold_share) + met * costs.message_cold_s + first_s
+            wake_s = own * asleep * (costs.switch_s + woken * waking_s) + (1 - own) * wake_s
             taken, cold = own * woken + (1 - own) * cold, own * met + (1 - own) * cold
             longer = 1 + cold * costs.cold_share
         taking = 1 + (taken if self.cycle.flush_s else cold) * costs.cold_share   # flushing, ticks come before it
@@ -369,17 +371,16 @@ class _System:
 
     def _flushed_cold(self, found: Costs, handing_share: float, per_s: float) -> Costs:
         """Return the costs of a server whose timer hands out `per_s` times a second, for a share of the time while warm
-        (`handing_share`). A cold hand-out takes longer, and leaves less time to get cold: rounds settle both. What
-        waking takes is counted with the ticks."""
-        costs, demand, longer, wake_s = self.costs, self.demand, 1.0, self.costs.switch_s
+        (`handing_share`). A cold hand-out takes longer, and leaves less time to get cold: rounds settle both, in half
+        steps, since whole ones swing. What waking takes is counted with the ticks."""
+        costs, every_s, cold = self.costs, self.cycle.flush_s, 0.5
+        feed = self.demand.ticks_per_s, costs.cooling_s, self.demand.regular
         for _ in range(FLUSH_ROUNDS):
-            took_s = handing_share / per_s * longer + wake_s
-            woken, served = flush_coldness(took_s, self.cycle.flush_s, demand.ticks_per_s, costs.cooling_s,
-                                           demand.regular)
-            longer, wake_s = 1 + served * costs.cold_share, costs.switch_s + woken * costs.wake_s
+            longer, wake_s = 1 + cold * costs.cold_share, costs.switch_s + cold * costs.wake_s
+            cold = (cold + flush_coldness(handing_share / per_s * longer + wake_s, every_s, *feed)) / 2
         return replace(
             found, answer_s=costs.answer_s * longer, update_s=costs.update_s * longer, byte_s=costs.byte_s * longer,
-            tick_s=found.tick_s + wake_s * per_s / demand.ticks_per_s)
+            tick_s=found.tick_s + wake_s * per_s / self.demand.ticks_per_s)
 
     def _asked_cold(self, found: Costs, clients: float, cold: float, jobs_per_s: float, asleep: float) -> Costs:
         """Return the costs with those of requests that come a round trip after a fan-out, spaced like its

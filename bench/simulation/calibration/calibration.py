@@ -14,12 +14,15 @@ of two trials with 500 clients one was busy for 79 % of the time, at 63 µs per 
 alone shows the cost of a request and its response together (`exchange`), since there is always one of each. For a
 parked request, the spacing of a fan-out is the response's share. For a poll that is answered at once the split can't be
 seen, and all of it is called `request`. A push has responses only. The additional cost with many connections
-(`crowd_share`, see `bench.simulation.engine.inputs`) is a property of the machine's caches and of the server's make, so
-it is one share for request and response of all kinds with the same server implementation: the s that minimises the sum
-over kinds of n · ln(the fit's mean square at s). A share for each kind followed the noise of a few trials: 0, 0.02 and
-0.09 of WebSocket, long polling and SSE, and predicted a fifth too much CPU for 1,200 clients of SSE. One for polls
-(0.04 alone) and one for all who wait (0.66) predicted long polling worse. It is removed from the spacing of a fan-out,
-which is taken from the largest cells, whose fan-outs are the longest.
+(`crowd_share`, see `bench.simulation.engine.inputs`) is a property of the machine's caches, of the server's make, and
+of what it does: a push writes, a poll's request has to be read, too. So it is one share for all polls of a make, and
+one for its pushes: the s that minimises the sum over kinds of n · ln(the fit's mean square at s). A share for each kind
+follows the noise of a few trials; one for all predicted 750 clients of a push 15 % too much CPU. It is removed from the
+spacing of a fan-out, which is taken from the largest cells, whose fan-outs are the longest.
+
+Only fits of the same terms can be compared: with a large share the counts of responses and of updates differ, so that
+the update's cost, which has no crowd share, can be fitted in addition, and hides that the share is wrong. So the terms
+of every fit that is compared are those that can be told apart without a share.
 
 What a wake-up costs a polled server, however short its sleep was (`switch`), is fitted to the wake-ups that the
 kernel counted. All polls that come until it sleeps again share one: with 50 clients who poll 25 times a second a
@@ -41,11 +44,11 @@ CPU of cells whose servers sleep more or less. Neither is exact, so they are wei
 A server's use by itself and per open connection is measured while clients wait for ticks and none come.
 Servers that are polled are never idle, so they are assumed to use as much as the others, and to get as cold.
 
-A response to a parked request, and a pushed message, have one update or a few, so that what an update takes can hardly
-be told from what the response takes: in one calibration it was fitted as 22 µs, and the latency of 300 long-polling
-clients at 45 ticks/s was predicted half too high. Bodies are made by the same code for all, and a poll's can have a
-hundred updates. So where a polled server was calibrated that is alike in all but the transport, its cost of an update
-is taken.
+A response to a parked request has one update or a few, so that what an update takes can hardly be told from what the
+response takes: in one calibration it was fitted as 22 µs, and the latency of 300 long-polling clients at 45 ticks/s was
+predicted half too high. Bodies are made by the same code for all, and a poll's can have a hundred updates. So where a
+polled server was calibrated that is alike in all but the transport, its cost of an update is taken. A push is encoded
+once for all clients (`bench.serving.fanout`), so an update in it costs each of them its bytes alone.
 
 A delay is the measured one in the smallest cell of the kind, less the fitted work: medians over a trial's
 ticks, means between trials. The duration of a request that is not answered at once does not show its way up,
@@ -75,7 +78,7 @@ from bench.simulation.calibration.costs import (
     KindCosts,
     MessagesSource,
 )
-from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit
+from bench.simulation.calibration.least_squares import TERMS, Fit, Measurement, fit, separable
 from bench.simulation.calibration.message_costs import pace, with_messages
 from bench.simulation.calibration.observations import COUNTS, FULL, Observation
 from bench.simulation.engine.inputs import LoadClient
@@ -95,6 +98,8 @@ CROWD_SHARES = np.linspace(0.0, 1.0, 41)
 UNCROWDED = [term for term in TERMS if term != "crowd"]
 COOLINGS_S = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4)
 """The time constants of cooling that are tried."""
+COOLING_USUAL_S = 0.05
+"""The time constant with which it is decided what the trials can tell apart."""
 COARSE = 4
 """Of the cold shares, one in this number is tried with each time constant."""
 COLD_SHARES = np.linspace(0.0, COLD_SHARE_MOST, 41)
@@ -122,15 +127,16 @@ def calibrate(
     cooling = _cooling(list(enough.values()))
     waiting = {kind: _weighed(mine, cooling.value) for kind, mine in enough.items() if mine[0].waits}
     cold = {kind: waiting.get(kind) or _middle([waiting[each] for each in _alike(kind, waiting)]) for kind in enough}
-    crowd = {server: _crowd_share(cooling.value, [(mine, cold[kind]) for kind, mine in enough.items()
-                                                  if kind.server == server])
-             for server in {kind.server for kind in enough}}
-    shares = {kind: {"cooling": cooling, "cold": cold[kind], "crowd": crowd[kind.server]} for kind in enough}
+    crowd = {alike: _crowd_share(cooling.value, [(mine, cold[kind]) for kind, mine in enough.items()
+                                                 if _crowding(kind, enough) == alike])
+             for alike in {_crowding(kind, enough) for kind in enough}}
+    shares = {kind: {"cooling": cooling, "cold": cold[kind], "crowd": crowd[_crowding(kind, enough)]}
+              for kind in enough}
     seen = {kind: _of_kind(kind, enough[kind], shares[kind]) for kind in waiting}
     seen |= {kind: _of_kind(kind, mine, shares[kind] | _lent(kind, seen))
              for kind, mine in enough.items() if kind not in waiting}
-    seen |= {kind: _of_kind(kind, enough[kind], shares[kind] | polled)
-             for kind in waiting if (polled := _of_polled(kind, seen, enough))}
+    seen |= {kind: _of_kind(kind, enough[kind], shares[kind] | known)
+             for kind in waiting if (known := _of_update(kind, seen, enough))}
     found = _borrowed([seen[kind] for kind in enough], enough)
     found = with_messages(found, {kind: sending[kind] for kind in sending if kind in enough}, enough)
     runs = sorted({each.run for of in (enough, sending) for mine in of.values() for each in mine})
@@ -174,16 +180,24 @@ def _alike(kind: CostKind, others: Iterable[CostKind]) -> list[CostKind]:
     return [each for each in every if each.server == kind.server] or every
 
 
+def _crowding(kind: CostKind, kinds: Mapping[CostKind, Sequence[Observation]]) -> tuple[str, bool]:
+    """Return what the kinds that share a crowd share have in common: the server implementation, and whether clients are
+    pushed to."""
+    return kind.server, kinds[kind][0].cycle.pushes
+
+
 def _lent(kind: CostKind, seen: Mapping[CostKind, KindCosts]) -> Parts:
     """Return the costs of a polled server that only servers which wait can show: the mean of those alike."""
     return {name: _middle([seen[each].costs[cost] for each in _alike(kind, seen)])
             for name, cost in (("base", "base_share"), ("socket", "socket_share"))}
 
 
-def _of_polled(kind: CostKind, seen: Mapping[CostKind, KindCosts],
+def _of_update(kind: CostKind, seen: Mapping[CostKind, KindCosts],
                enough: Mapping[CostKind, Sequence[Observation]]) -> Parts:
-    """Return what an update costs the polled server that is alike in all but the transport; none where there is no such
-    server."""
+    """Return what an update costs a server whose clients wait: nothing if it pushes, else what it costs the polled
+    server that is alike in all but the transport; empty where there is no such server."""
+    if enough[kind][0].cycle.pushes:
+        return {"update": Estimate(0.0, 0.0, 0.0)}
     alike = [seen[each].costs["update_s"] for each, mine in enough.items()
              if not mine[0].waits and replace(each, transport=kind.transport) == kind]
     return {"update": alike[0]} if alike else {}
@@ -215,9 +229,10 @@ def _cooling(kinds: Sequence[Sequence[Observation]]) -> Estimate:
     """Return the time constant with which the machine's servers cool: that which fits the CPU of all kinds best
     together, each with its own best cold share. Other costs are fitted for this one value, so it has no interval.
     """
+    of_kinds = [(mine, _separable(mine, COOLING_USUAL_S, 0.0, TERMS)) for mine in kinds]
     found = np.array([
-        sum(min(_misfit(mine, cooling_s, share, 0.0, TERMS) for share in COLD_SHARES[::COARSE].tolist())
-            for mine in kinds)
+        sum(min(_misfit(mine, cooling_s, share, 0.0, terms) for share in COLD_SHARES[::COARSE].tolist())
+            for mine, terms in of_kinds)
         for cooling_s in COOLINGS_S])
     best_s = COOLINGS_S[int(found.argmin())]
     return Estimate(best_s, best_s, best_s)
@@ -233,7 +248,8 @@ def _weighed(mine: Sequence[Observation], cooling_s: float) -> Estimate:
     """Return the cold share by the fan-outs' spacing and the servers' CPU together; its bounds are where
     the misfit is larger by 4, as two standard deviations of a normal error make it."""
     spacing = _cold_share(mine, cooling_s)
-    found = np.array([_misfit(mine, cooling_s, share, 0.0, TERMS) for share in COLD_SHARES.tolist()])
+    terms = _separable(mine, cooling_s, 0.0, TERMS)
+    found = np.array([_misfit(mine, cooling_s, share, 0.0, terms) for share in COLD_SHARES.tolist()])
     sigma = (spacing.high - spacing.low) / 4
     if math.isfinite(sigma) and sigma > 0:
         found += ((COLD_SHARES - spacing.value) / sigma)**2
@@ -243,15 +259,24 @@ def _weighed(mine: Sequence[Observation], cooling_s: float) -> Estimate:
 
 def _misfit(mine: Sequence[Observation], cooling_s: float, cold_share: float, crowd_share: float,
             terms: Sequence[str]) -> float:
-    """Return −2 ln of the likelihood of the trials' CPU with this cooling and these shares, up to a constant."""
+    """Return −2 ln of the likelihood of the trials' CPU with this cooling and these shares, up to a constant.
+
+    Only fits of the same terms can be compared, so `terms` are those that are separable without any share.
+    """
     stretches = [stretch for each in mine for stretch in each.stretches(cooling_s, cold_share, crowd_share)]
     return len(stretches) * math.log(max(fit(stretches, terms).loss, 1e-12))
+
+
+def _separable(mine: Sequence[Observation], cooling_s: float, cold_share: float, terms: Sequence[str]) -> list[str]:
+    """Return the terms that the trials can tell apart with this cooling and cold share, and no crowd share."""
+    return separable([stretch for each in mine for stretch in each.stretches(cooling_s, cold_share)], terms)
 
 
 def _crowd_share(cooling_s: float, kinds: Sequence[tuple[Sequence[Observation], Estimate]]) -> Estimate:
     """Return the crowd share that fits the kinds best together, given each one's cold share; its bounds are
     where the misfit is larger by 4."""
-    found = np.array([sum(_misfit(mine, cooling_s, cold.value, share, UNCROWDED) for mine, cold in kinds)
+    of_kinds = [(mine, cold.value, _separable(mine, cooling_s, cold.value, UNCROWDED)) for mine, cold in kinds]
+    found = np.array([sum(_misfit(mine, cooling_s, cold_share, share, terms) for mine, cold_share, terms in of_kinds)
                       for share in CROWD_SHARES.tolist()])
     near = CROWD_SHARES[found <= found.min() + 4]
     return Estimate(float(CROWD_SHARES[found.argmin()]), float(near.min()), float(near.max()))

@@ -121,6 +121,14 @@ def fit(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS,
     return Fit(costs, tuple(whole_s.tolist()), residual, loss)
 
 
+def separable(stretches: Sequence[Measurement], terms: Sequence[str] = TERMS) -> list[str]:
+    """Return the terms whose counts can be told from those of the terms before them, in their order."""
+    counts = np.array([[each.seconds if term == "base" else each.counts.get(term, 0.0) for term in terms]
+                       for each in stretches])
+    weight = 1 / np.array([each.cpu_s + FLOOR_CORES * each.seconds for each in stretches])
+    return [terms[place] for place in apart(counts * weight[:, None])]
+
+
 def apart(matrix: Floats) -> list[int]:
     """Return the columns that are not a mixture of those before them, to within `APART`."""
     separable: list[int] = []

@@ -319,7 +319,8 @@ class _Engine:
         self.cursor[who] = first
         batches = (self.tape.alone(first, len(who)) if end == first + 1
                    else self.tape.handed(who, first, end, pushes))
-        finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches))
+        flushed = self.shard.cycle.flush_s > 0
+        finish = self.worker.fan_out(arrival_s, taking_s, self._handing_s(batches), flushed=flushed)
         self._reply_to_authors(max(end, self.taken), self.worker.begun_s)
         if not len(who):
             return

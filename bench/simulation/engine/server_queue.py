@@ -18,8 +18,10 @@ constant τ (`cooling_s`), which is the machine's. After a sleep of g seconds
     service · (1 + κ · cold_share) + switch + κ · wake      the job that woke it
 
 A fan-out needs the data of all clients' connections. Its work is as cold as if the worker had slept since it last
-served clients (a fan-out or requests), whatever it did meanwhile, or as cold as the worker where that is colder. Only
-what it costs to wake the worker goes by the worker's own sleep.
+served clients (a fan-out or requests), whatever it did meanwhile, or as cold as the worker where that is colder. What
+it costs to wake the worker goes by the worker's own sleep. Only a worker that flushes pays `wake` where it hands out,
+by the time since it last did, and none for a tick that it takes and keeps: most of `wake` is that the way to the
+clients has left the caches, and such a tick does not go there.
 
 `switch` does not depend on the length of the sleep: the worker goes to sleep and wakes, and its event loop
 makes a turn for what has come. All jobs that arrive until it sleeps again share one. So a busy worker takes
@@ -136,9 +138,9 @@ class ServerQueue:
 
     def serve(self, arrival_s: Floats, service_s: Floats, *, clients: bool = True) -> Floats:
         """Serve jobs in order of arrival, and return when each is done; all arrays have shape (jobs,). `clients` says
-        whether they are clients' requests."""
+        whether they are clients' requests, and not ticks that are kept."""
         if self._sleeps:
-            finish = self._with_sleeps(arrival_s, service_s)
+            finish = self._with_sleeps(arrival_s, service_s, self._wake_s if clients else 0.0)
         else:
             finish = _without_sleeps(arrival_s, service_s, self.free_s)
         start = np.maximum(arrival_s, np.concatenate([[self.free_s], finish[:-1]]))
@@ -154,23 +156,23 @@ class ServerQueue:
             self.busy_s += float(clipped.sum())
         return finish
 
-    def _with_sleeps(self, arrival_s: Floats, service_s: Floats) -> Floats:
+    def _with_sleeps(self, arrival_s: Floats, service_s: Floats, wake_s: float) -> Floats:
         """Return when each job is done, where sleeps matter: block by block, in passes or one by one."""
         blocks: list[Floats] = []
         free_s = self.free_s
         for first in range(0, len(arrival_s), BLOCK_JOBS):
             at_s, job_s = (column[first : first + BLOCK_JOBS] for column in (arrival_s, service_s))
-            finish = self._in_passes(at_s, job_s, free_s) if len(at_s) >= PASSES_FROM_JOBS else None
-            blocks.append(self._one_by_one(at_s, job_s, free_s) if finish is None else finish)
+            finish = self._in_passes(at_s, job_s, free_s, wake_s) if len(at_s) >= PASSES_FROM_JOBS else None
+            blocks.append(self._one_by_one(at_s, job_s, free_s, wake_s) if finish is None else finish)
             free_s = float(blocks[-1][-1])
         return np.concatenate(blocks)
 
-    def _in_passes(self, arrival_s: Floats, service_s: Floats, free_s: float) -> Floats | None:
+    def _in_passes(self, arrival_s: Floats, service_s: Floats, free_s: float, wake_s: float) -> Floats | None:
         """Return when each job is done, from passes over all of them; None where the loop takes less time."""
         count = len(arrival_s)
         woke_s, cold = np.append(arrival_s, self._woke_s), np.append(service_s, self._cold)   # last: before these jobs
         slower_s = self._cold_share * service_s
-        warm_s, waking_s = service_s + self._switch_s, slower_s + self._wake_s
+        warm_s, waking_s = service_s + self._switch_s, slower_s + wake_s
         finish = _without_sleeps(arrival_s, service_s, free_s)
         for _ in range(PASSES):
             before_s = np.concatenate([[free_s], finish[:-1]])
@@ -189,9 +191,9 @@ class ServerQueue:
                 return finish
         return None
 
-    def _one_by_one(self, arrival_s: Floats, service_s: Floats, free_s: float) -> Floats:
+    def _one_by_one(self, arrival_s: Floats, service_s: Floats, free_s: float, wake_s: float) -> Floats:
         """Return when each job is done, from a loop over them."""
-        wake_s, switch_s, exp = self._wake_s, self._switch_s, math.exp
+        switch_s, exp = self._switch_s, math.exp
         cold, woke_s = self._cold, self._woke_s
         cooling, warming = 1 / self._cooling_s, 1 / WARMING_S
         finish = []
@@ -206,14 +208,17 @@ class ServerQueue:
         self._cold, self._woke_s = cold, woke_s
         return np.array(finish)
 
-    def fan_out(self, arrival_s: float, first_s: float, service_s: Floats) -> Floats:
-        """Serve one job, and right behind it the jobs that it creates; return when each of these is done."""
+    def fan_out(self, arrival_s: float, first_s: float, service_s: Floats, *, flushed: bool = False) -> Floats:
+        """Serve one job, and right behind it the jobs that it creates; return when each of these is done. `flushed`
+        says that a timer brings it, not a tick."""
         start_s = max(arrival_s, self.free_s)
         if self._sleeps:
-            woken_s = self._woken_s(arrival_s)
+            woken_s = self._woken_s(arrival_s, 0.0 if flushed else self._wake_s)
             cold = float(warmed(self._cold, start_s - self._woke_s))
             if len(service_s):
-                cold = max(cold, self._after(start_s - self._served_s))
+                unserved = self._after(start_s - self._served_s)
+                cold = max(cold, unserved)
+                woken_s += unserved * self._wake_s * flushed
             slower = 1 + self._cold_share * cold
             first_s, service_s = first_s * slower + woken_s, service_s * slower
         self.begun_s = start_s + first_s
@@ -229,18 +234,19 @@ class ServerQueue:
         done."""
         start_s, more_s = max(arrival_s, self.free_s), 0.0
         if self._sleeps:
-            woken_s = self._woken_s(arrival_s)
+            woken_s = self._woken_s(arrival_s, self._wake_s)
             cold = float(warmed(self._cold, start_s - self._woke_s))
             more_s = cold * (self._cold_share * service_s + cold_s) + woken_s
         self._count(arrival_s, start_s, start_s + service_s + more_s, 1, service_s + more_s)
         return self.free_s
 
-    def _woken_s(self, arrival_s: float) -> float:
-        """Wake the worker for a job that arrives then, if it is asleep; return the seconds that this takes."""
+    def _woken_s(self, arrival_s: float, wake_s: float) -> float:
+        """Wake the worker for a job that arrives then, if it is asleep; return the seconds that this takes, `wake_s` of
+        them where it is wholly cold."""
         if arrival_s <= self.free_s:
             return 0.0
         self._cold, self._woke_s = self._after(arrival_s - self.free_s), arrival_s
-        return self._switch_s + self._wake_s * self._cold
+        return self._switch_s + wake_s * self._cold
 
     def _count(self, arrival_s: float, start_s: float, finish_s: float, jobs: int, last_s: float) -> None:
         """Count jobs that arrived together and were served from `start_s` to `finish_s`, the last for `last_s`."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.simulation.calibration import least_squares as fitting
 from bench.simulation.calibration.costs import Estimate
-from bench.simulation.calibration.least_squares import TERMS, Measurement, fit
+from bench.simulation.calibration.least_squares import TERMS, Measurement, fit, separable
 from bench.simulation.engine.inputs import crowding
 from bench.simulation.engine.server_queue import mean_coldness
 
@@ -93,6 +93,7 @@ def test_what_always_comes_together_is_given_to_the_first() -> None:
     assert found.costs["exchange"].value == pytest.approx(30e-6)
     assert found.costs["update"].value == found.costs["byte"].value == 0
     assert math.isnan(found.costs["update"].low)
+    assert separable(stretches, ("base", "exchange", "update", "byte")) == ["base", "exchange"]
 
 
 def test_a_stretch_that_took_nothing_counts_but_not_without_bound() -> None:

@@ -35,7 +35,8 @@ class Plain:
         self.wake_s, self.cold_share, self.switch_s = wake_s, cold_share, switch_s
         self.cold, self.woke_s, self.now_cold, self.served_s = 0.0, 0.0, 0.0, -np.inf
 
-    def serve(self, at_s, service_s, brought=False, fans_out=False, clients=True, cold_s=0.0):
+    def serve(self, at_s, service_s, brought=False, fans_out=False, clients=True, cold_s=0.0, wake_cold=None):
+        """Serve a job. `wake_cold` is the coldness by which it pays for waking, asleep or not, if not its sleep's."""
         start_s = max(at_s, self.free_s)
         self.waits.append(start_s - at_s)
         if wakes := at_s > self.free_s:
@@ -45,7 +46,7 @@ class Plain:
         if fans_out:
             self.now_cold = max(self.now_cold, cooled(start_s - self.served_s))
         service_s = service_s * (1 + self.cold_share * self.now_cold) + cold_s * self.now_cold
-        service_s += (self.switch_s + self.wake_s * self.cold) * wakes
+        service_s += self.switch_s * wakes + self.wake_s * (self.cold * wakes if wake_cold is None else wake_cold)
         self.free_s = start_s + service_s
         if clients:
             self.served_s = self.free_s
@@ -173,19 +174,21 @@ def test_one_job_is_served_as_it_would_be(jobs, cold, cold_s):
     assert worker.wait_max_s == pytest.approx(max(plain.waits), abs=1e-9)
 
 
-@given(sleeps=st.lists(st.tuples(st.floats(1e-3, 2), st.sampled_from(["fan-out", "requests", "ticks"])), min_size=1,
-                       max_size=8), cold=COLD)
+@given(sleeps=st.lists(st.tuples(st.just(-1e-3) | st.floats(1e-3, 2), st.sampled_from(["fan-out", "flush", "requests",
+                       "ticks"])), min_size=1, max_size=8), cold=COLD)
 def test_a_fan_out_is_as_cold_as_the_time_since_clients_were_served_makes_it(sleeps, cold):
-    """Ticks that are taken between shorten the sleep that it ends, but leave the clients' connections cold."""
+    """Ticks that are kept between shorten the sleep that it ends, but leave the clients' connections cold: these pay
+    nothing for waking, and a flush pays by that time, whether it wakes the worker or not."""
     worker, plain, at_s = ServerQueue(0.0, 99.0, *cold), Plain(*cold), 0.0
     for slept_s, what in sleeps:
-        at_s = max(at_s, plain.free_s) + slept_s
-        if what == "fan-out":
-            plain.serve(at_s, 0.001, fans_out=True)
-            worker.fan_out(at_s, 0.001, np.full(3, 0.002))
+        at_s = max(at_s, plain.free_s + slept_s)
+        if what in ("fan-out", "flush"):
+            unserved = cooled(max(at_s, plain.free_s) - plain.served_s)
+            plain.serve(at_s, 0.001, fans_out=True, wake_cold=unserved if what == "flush" else None)
+            worker.fan_out(at_s, 0.001, np.full(3, 0.002), flushed=what == "flush")
             for _ in range(3):
                 plain.serve(at_s, 0.002, brought=True)
         else:
-            plain.serve(at_s, 0.001, clients=what == "requests")
+            plain.serve(at_s, 0.001, clients=what == "requests", wake_cold=0.0 if what == "ticks" else None)
             worker.serve(np.array([at_s]), np.array([0.001]), clients=what == "requests")
         assert worker.free_s == pytest.approx(plain.free_s, abs=1e-12)
