@@ -82,14 +82,14 @@ def index_of(tick: Mapping[str, Any]) -> int:
 @lru_cache(MESSAGES_KEPT)
 def message_of(text: bytes) -> ReceivedBatch | dict[str, Any]:
     """Return the batch, or the fields of the bare tick, that this JSON represents; not to be changed, since it is
-    returned to all who got the same text.
+    returned to all who got the same text. Members that neither has are ignored.
 
     Raises `ValueError` if it is neither.
     """
     fields: Any = orjson.loads(text)
     if type(fields) is list:
         fields = tick_fields(fields)
-    if type(fields) is dict and "seq" in fields:
+    if type(fields) is dict and "seq" in fields and "ticks" not in fields:
         return fields
     batch = batch_of(fields)
     check(batch)

@@ -99,6 +99,35 @@ def test_many_connections_are_summed(answering: None) -> None:
         assert held >= 100 * 1000
 
 
+def response(*attributes: tuple[int, bytes]) -> bytes:
+    """Return a response of the kernel with these attributes: kind and content."""
+    body = b"".join(struct.pack("=HH", 4 + len(content), kind) + content for kind, content in attributes)
+    return struct.pack("=LHHLL", 16 + 72 + len(body), 20, 2, 1, 0) + b"\x07" * 72 + body
+
+
+class Line:
+    """A netlink socket that answers with these bytes."""
+
+    def __init__(self, *reads: bytes) -> None:
+        self.reads = list(reads)
+
+    def send(self, question: bytes) -> None: ...
+
+    def recv(self, most: int) -> bytes:
+        return self.reads.pop(0)
+
+
+def test_responses_of_different_attributes_are_summed_each_by_its_own() -> None:
+    """As long as the others, but in another order; longer; without any memory."""
+    memory = (7, struct.pack("=9L", 1, 2, 4, 8, 16, 32, 64, 128, 256))   # 1 + 16 + 32 + 64 + 128 are held
+    other = (8, b"\0" * 8)
+    one, turned, longer, none = response(memory, other), response(other, memory), response(memory), response(other)
+    done = struct.pack("=LHHLLL", 20, 3, 2, 1, 0, 0)
+    line = Line(one + one + turned + longer, none + one + one + done)
+    assert socket_memory._dump(line, socket.AF_INET, 1) == 6 * (1 + 16 + 32 + 64 + 128)   # type: ignore[arg-type]
+    assert socket_memory._dump(Line(done), socket.AF_INET, 1) is None   # type: ignore[arg-type]
+
+
 def test_elsewhere_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_memory.sys, "platform", "darwin")   # type: ignore[attr-defined]
     assert held_bytes(1) is None

@@ -108,6 +108,10 @@ def test_who_gets_the_same_text_gets_the_same_batch_which_was_parsed_once() -> N
     assert (message_of.cache_info().hits, message_of.cache_info().misses) == (1, 1)
 
 
+def test_a_batch_with_a_further_member_is_a_batch() -> None:
+    assert message_of(orjson.dumps(batch(seq=5, further=1))) == message_of(orjson.dumps(batch()))
+
+
 @pytest.mark.parametrize("text", [b"7", b"null", b'"seq"', b"[1]", b"{}", b'{"seq"', b"[1,2,3,4,5,6]"])
 def test_what_is_neither_a_batch_nor_a_tick_is_no_message(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"not a batch|values to unpack|JSON|unexpected"):

@@ -389,8 +389,8 @@ class _Trial:
     def _rehearse(self, started: Started) -> int | None:
         """Read all counters once, and return what the kernel's buffers of the server hold.
 
-        So those at t0 come in time: what a process has not used for some seconds may have left its caches, or memory,
-        and reading it anew took 12 to 30 ms on a machine that reclaims idle memory.
+        After it those at t0 come in time: what a process has not used for some seconds may have left its caches, or
+        memory, and reading it anew took 12 to 30 ms on a machine that reclaims idle memory.
         """
         noise.KernelCounters.read()
         for meter in started.meters.values():
